@@ -1,0 +1,74 @@
+/**
+ * Every bound in one place, with its reason; the relations between them are asserted at load.
+ * Units last in each name.
+ */
+
+/** Body of any request, bytes (contract: 413 above). */
+export const BODY_BYTES_MAX = 16 * 1024;
+
+/** Lines an order may have after equal SKUs are added up. */
+export const ORDER_LINES_MAX = 50;
+
+/** Units of one line; a sale's purchase limit may be lower. */
+export const LINE_UNITS_MAX = 1_000;
+
+/** Requests one script call carries: Lua's `unpack` takes just under 8,000 values, and 512 keep the script under 2 ms. */
+export const BATCH_REQUESTS_MAX = 512;
+
+/** Lines one script call carries, all requests together. */
+export const BATCH_LINES_MAX = 2_048;
+
+/** Payload one script call carries, bytes: one request may fill a body, so at least that. */
+export const BATCH_BYTES_MAX = 512 * 1024;
+
+/** Batches under way at once for one sale on one engine: the second travels while the first runs. */
+export const BATCHES_IN_FLIGHT_MAX = 2;
+
+/** Reservations waiting in one engine for a place in a batch, all sales together; above: 503 overloaded. */
+export const PENDING_RESERVATIONS_MAX = 20_000;
+
+/** How long a reservation request may wait before a batch carrying it takes nothing (`not_after`), ms. */
+export const RESERVE_DEADLINE_MS = 5_000;
+
+/** One Redis call that has not come back is given up and sent again, ms. Must be well under RESERVE_DEADLINE_MS. */
+export const REDIS_CALL_TIMEOUT_MS = 1_500;
+
+/** Days whose record buckets a script looks into: today and two before, so a key is known for at least 48 h. */
+export const RECORD_WINDOW_DAYS = 3;
+
+/** A record bucket lives until this many days after its own began: the window plus one of slack. */
+export const RECORD_TTL_DAYS = RECORD_WINDOW_DAYS + 1;
+
+/** SKUs of one sale loaded by one script call. */
+export const LOAD_ITEMS_MAX = 1_000;
+
+/** Rows (buyers or SKUs) of one movement batch. */
+export const MOVEMENT_ROWS_MAX = 1_000;
+
+/** SKUs of a sale created through the API in one body of BODY_BYTES_MAX. */
+export const SALE_ITEMS_MAX = 500;
+
+/** Hold of a sale, seconds. */
+export const HOLD_SECONDS_MIN = 1;
+export const HOLD_SECONDS_MAX = 7 * 24 * 3_600;
+
+/** Units of one SKU in a sale: far inside Lua's exact integers. */
+export const STOCK_UNITS_MAX = 1_000_000_000;
+
+/** Price of one unit in minor units: times LINE_UNITS_MAX times ORDER_LINES_MAX it stays a safe integer. */
+export const UNIT_PRICE_MAX = 100_000_000_000;
+
+const UNPACK_MAX = 7_900;
+
+for (const [holds, says] of [
+  [BATCH_REQUESTS_MAX * 2 + 16 <= UNPACK_MAX, 'a batch fits one unpack'],
+  [BATCH_LINES_MAX * 2 + 16 <= UNPACK_MAX, 'a batch of distinct SKUs fits one unpack'],
+  [ORDER_LINES_MAX <= BATCH_LINES_MAX, 'one order fits a batch'],
+  [BODY_BYTES_MAX * 2 <= BATCH_BYTES_MAX, 'one body fits a batch'],
+  [REDIS_CALL_TIMEOUT_MS * 2 < RESERVE_DEADLINE_MS, 'a call can be sent again before its deadline'],
+  [MOVEMENT_ROWS_MAX * 2 + 16 <= UNPACK_MAX, 'a movement batch fits one unpack'],
+  [LOAD_ITEMS_MAX * 2 + 16 <= UNPACK_MAX, 'a load step fits one unpack'],
+  [UNIT_PRICE_MAX * LINE_UNITS_MAX * ORDER_LINES_MAX <= Number.MAX_SAFE_INTEGER, 'an order total is exact'],
+] as const) {
+  if (!holds) throw new Error(`limits contradict each other: not true that ${says}`);
+}
