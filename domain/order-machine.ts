@@ -20,7 +20,7 @@ export type OrderState = (typeof ORDER_STATES)[number];
 
 /** state -> states it may go to. `rejected` is only ever written at ingest, as a first state. */
 export const ORDER_EDGES = {
-  reserved: ['authorized', 'confirmed', 'expired', 'payment_failed', 'canceled'],
+  reserved: ['authorized', 'expired', 'payment_failed', 'canceled'],
   authorized: ['confirmed', 'expired', 'payment_failed', 'canceled'],
   confirmed: ['shipped', 'canceled', 'refunded'],
   shipped: ['delivered', 'refunded'],
