@@ -1,0 +1,28 @@
+-- gate: sets the operator's gate as the ledger has it. A version not above the sale's changes nothing.
+-- KEYS: record stream
+-- ARGV: epoch generation version gate
+-- RETURNS: { 'refused', reason, epoch, generation } or { 'set' } or { 'already' }
+
+-- @include lib/identity
+-- @include lib/clock
+-- @include lib/record
+-- @include lib/guard
+-- @include lib/entry
+
+local record_key, stream_key = KEYS[1], KEYS[2]
+local epoch, version, gate = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
+
+local record = read_record(record_key)
+local refusal = guard(record_key, record, epoch)
+if refusal then
+  return refusal
+end
+if version <= tonumber(record.gate_version) then
+  return { 'already' }
+end
+local seq = append_entry(stream_key, record, 'gate', {
+  at = now_ms(), n = tonumber(record.applied_n), sku = {}, av = {}, he = {}, gate = gate, version = version,
+})
+redis.call('HSET', record_key, 'seq', string.format('%.0f', seq),
+  'gate', gate, 'gate_version', string.format('%.0f', version))
+return { 'set' }

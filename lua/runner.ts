@@ -1,0 +1,47 @@
+/**
+ * Runs one verb on one connection: by its SHA-1, with the source again where Redis has forgotten it
+ * (NOSCRIPT means "not run", so sending it again is safe), and never longer than a timer of our own.
+ */
+import type { Redis } from 'ioredis';
+import { isReply, RedisUnavailable, withTimeout } from '../platform/redis.ts';
+import type { Script } from './registry.ts';
+
+/** What a script may return: bulk strings as Buffers, integers, lists of these. */
+export type Reply = Buffer | number | null | Reply[];
+
+/** Answers of Redis that say: not now, nothing was changed. */
+const NOT_NOW = /^(LOADING|BUSY|MISCONF|OOM|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)/;
+
+/**
+ * Throws RedisUnavailable when there is no usable answer (the script may or may not have run), and
+ * Redis's own error for a call that is wrong.
+ */
+export async function runScript(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+  timeout_ms: number,
+): Promise<Reply[]> {
+  try {
+    return await evalsha(redis, script, keys, args, timeout_ms);
+  } catch (error) {
+    if (!isReply(error)) throw error;
+    if (NOT_NOW.test(error.message)) throw new RedisUnavailable(error.message, { cause: error });
+    if (!error.message.startsWith('NOSCRIPT')) throw error;
+  }
+  await withTimeout(redis.script('LOAD', script.source), timeout_ms);
+  return evalsha(redis, script, keys, args, timeout_ms);
+}
+
+function evalsha(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+  timeout_ms: number,
+): Promise<Reply[]> {
+  return withTimeout(redis.evalshaBuffer(script.sha, keys.length, ...keys, ...args), timeout_ms) as Promise<
+    Reply[]
+  >;
+}
