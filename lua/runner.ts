@@ -2,7 +2,7 @@
  * Runs one verb on one connection: by its SHA-1, with the source again where Redis has forgotten it
  * (NOSCRIPT means "not run", so sending it again is safe), and never longer than a timer of our own.
  */
-import type { Redis } from 'ioredis';
+import { Command, type Redis } from 'ioredis';
 import { isReply, RedisUnavailable, withTimeout } from '../platform/redis.ts';
 import type { Script } from './registry.ts';
 
@@ -41,7 +41,9 @@ function evalsha(
   args: readonly (string | number | Buffer)[],
   timeout_ms: number,
 ): Promise<Reply[]> {
-  return withTimeout(redis.evalshaBuffer(script.sha, keys.length, ...keys, ...args), timeout_ms) as Promise<
-    Reply[]
-  >;
+  // A Command of our own, because the typed methods decode replies as text and ours are bytes.
+  const command = new Command('EVALSHA', [script.sha, keys.length, ...keys, ...args], {
+    replyEncoding: null,
+  });
+  return withTimeout(redis.sendCommand(command) as Promise<Reply[]>, timeout_ms);
 }

@@ -7,7 +7,7 @@ import { dayOf } from '../domain/ids.ts';
 import { RECORD_WINDOW_DAYS, REDIS_CALL_TIMEOUT_MS } from '../domain/limits.ts';
 import type { Gate } from '../domain/types.ts';
 import { withTimeout } from '../platform/redis.ts';
-import { decodeEntry, type RawEntry, type StreamEntry } from './entries.ts';
+import { decodeEntry, type RawEntry, type StreamEntry, UndecodableEntry } from './entries.ts';
 import { bucketKey, routeKey, type SalePlace, saleKeys } from './keys.ts';
 import { pack, unpack } from './packing.ts';
 import { loadScript } from './registry.ts';
@@ -321,7 +321,10 @@ export type Chunk = {
   entries: StreamEntry[];
 };
 
-/** The sale's record and at most `count` entries after `after_seq`. Throws UndecodableEntry for the first that can't be read. */
+/**
+ * The sale's record and at most `count` entries after `after_seq`. An entry that can't be read ends the
+ * list before it; where it would be the first, this throws UndecodableEntry.
+ */
 export async function readChunk(
   redis: Redis,
   place: SalePlace & { route: Buffer },
@@ -342,8 +345,6 @@ export async function readChunk(
   if (flat.length === 0) return { kind: 'missing', now_ms, identity_now };
   const fields: Record<string, string> = {};
   for (let i = 0; i < flat.length; i += 2) fields[text(flat[i])] = text(flat[i + 1]);
-  const entries: StreamEntry[] = [];
-  for (const raw of reply[3] as unknown as RawEntry[]) entries.push(decodeEntry(raw, place.route));
   return {
     kind: 'chunk',
     now_ms,
@@ -356,8 +357,21 @@ export async function readChunk(
     gate: fields.gate as Gate,
     gate_version: Number(fields.gate_version),
     recovery: fields.recovery as Chunk['recovery'],
-    entries,
+    entries: decodeEntries(reply[3] as unknown as RawEntry[], place.route),
   };
+}
+
+function decodeEntries(raws: readonly RawEntry[], route: Buffer): StreamEntry[] {
+  const entries: StreamEntry[] = [];
+  for (const raw of raws) {
+    try {
+      entries.push(decodeEntry(raw, route));
+    } catch (error) {
+      if (!(error instanceof UndecodableEntry) || entries.length === 0) throw error;
+      break;
+    }
+  }
+  return entries;
 }
 
 /** Drops the entries before `seq`. The caller sees to it that they are below the ledger's cursor. */
