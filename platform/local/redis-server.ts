@@ -1,0 +1,73 @@
+/** Starts and ends a real Redis with our own ops/redis.conf in a folder. */
+import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { projectFolder } from './project.ts';
+import { type RedisBinary, redisBinary } from './redis-binary.ts';
+import { type ServerProcess, spawnServer, untilServing } from './server-process.ts';
+
+export type RedisOptions = {
+  /** Holds the AOF. Made if missing; starting again on the same folder continues with its data. */
+  dir: string;
+  /** Default: a free one. */
+  port?: number;
+  /** Settings over ops/redis.conf, as in `{ appendfsync: 'everysec' }`. */
+  settings?: Readonly<Record<string, string>>;
+  /** Default: redis.log in `dir`. */
+  log_file?: string;
+  binary?: RedisBinary;
+};
+
+export type RedisServer = {
+  url: string;
+  port: number;
+  pid: number;
+  exited: ServerProcess['exited'];
+  /** A clean end: what is in memory is in the AOF. */
+  stop(): Promise<void>;
+  /** kill -9. */
+  kill(): Promise<void>;
+};
+
+/** Resolves when Redis has loaded its data and answers. */
+export async function startRedis(options: RedisOptions): Promise<RedisServer> {
+  const binary = options.binary ?? (await redisBinary());
+  mkdirSync(options.dir, { recursive: true });
+  const port = options.port ?? (await freePort());
+  const log_file = options.log_file ?? join(options.dir, 'redis.log');
+  const settings = { ...options.settings, dir: options.dir, port: String(port) };
+  const server = spawnServer({
+    command: binary.path,
+    args: [
+      join(projectFolder(), 'ops/redis.conf'),
+      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    ],
+    env: { ...process.env, ...binary.env },
+    log_file,
+  });
+  // Loading a large AOF takes its time: Redis answers LOADING until then.
+  await untilServing('Redis', server, () => pong(port), { log_file, patience_ms: 120_000 });
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    pid: server.pid,
+    exited: server.exited,
+    stop: () => server.end('SIGTERM', 5_000),
+    kill: () => server.end('SIGKILL', 0),
+  };
+}
+
+/** True if a Redis on 127.0.0.1:port serves commands. */
+function pong(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'));
+    socket.setTimeout(1_000, () => socket.destroy());
+    socket.once('data', (data) => {
+      resolve(data.toString('latin1').startsWith('+PONG'));
+      socket.destroy();
+    });
+    socket.once('error', () => socket.destroy());
+    socket.once('close', () => resolve(false));
+  });
+}
