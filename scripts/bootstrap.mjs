@@ -1,0 +1,101 @@
+/**
+ * What stands behind `npm start`, `npm test` and `npm run stampede`: makes a fresh clone runnable, then
+ * runs the target. Plain JavaScript without dependencies, since there may be none yet.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const project = dirname(dirname(fileURLToPath(import.meta.url)));
+const TARGETS = { start: 'platform/local/main.js', stampede: 'bench/stampede.js', test: 'vitest' };
+
+function checkNode() {
+  const wanted = [20, 19];
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > wanted[0] || (major === wanted[0] && minor >= wanted[1])) return;
+  stop(
+    `Stampede needs Node ${wanted.join('.')} or newer; this is ${process.versions.node}. See https://nodejs.org/`,
+  );
+}
+
+/** Compares what is installed with the lockfile, by content: times say nothing after a checkout. */
+function packagesAreCurrent() {
+  const installed = join(project, 'node_modules/.package-lock.json');
+  if (!existsSync(installed)) return false;
+  const have = JSON.parse(readFileSync(installed, 'utf8')).packages;
+  const want = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8')).packages;
+  return Object.keys(want).every((path) => {
+    if (path === '') return true;
+    // Packages for other systems are optional, listed, and not installed.
+    return have[path] ? have[path].version === want[path].version : want[path].optional === true;
+  });
+}
+
+function installPackages() {
+  if (packagesAreCurrent()) return;
+  say('Installing packages (npm ci); this is done once');
+  // Under `npm start` this very npm; else the one on the PATH.
+  const npm = process.env.npm_execpath;
+  const [command, args] = npm && /npm-cli\.c?js$/.test(npm) ? [process.execPath, [npm]] : ['npm', []];
+  const { status, error } = spawnSync(command, [...args, 'ci', '--no-audit', '--no-fund'], {
+    cwd: project,
+    // Installing must not depend on NODE_ENV: the compiler is a development package.
+    env: { ...process.env, NODE_ENV: 'development' },
+    stdio: ['ignore', 2, 2],
+  });
+  if (error) stop(`npm could not be started: ${error.message}`);
+  if (status !== 0) stop('npm ci failed; its message stands above. Run it again when the cause is gone.');
+}
+
+async function buildIfStale() {
+  const { build, buildIsStale } = await import('./build.mjs');
+  if (!buildIsStale()) return;
+  say('Building');
+  try {
+    build();
+  } catch {
+    stop('The build failed; the errors stand above.');
+  }
+}
+
+/** In this very process, so that a signal reaches the target at once and its exit code is ours. */
+async function runTarget(target, args) {
+  const file = join(project, 'dist', TARGETS[target]);
+  process.argv = [process.argv[0], file, ...args];
+  await import(pathToFileURL(file).href);
+}
+
+function runTests(args) {
+  const vitest = join(project, 'node_modules/vitest/vitest.mjs');
+  const child = spawn(process.execPath, [vitest, 'run', ...args], { cwd: project, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('exit', (code) => {
+    process.exitCode = code ?? 1;
+  });
+}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+function stop(line) {
+  say(line);
+  process.exit(1);
+}
+
+async function main() {
+  const [target, ...args] = process.argv.slice(2);
+  if (!target || !TARGETS[target])
+    stop(`Usage: node scripts/bootstrap.mjs ${Object.keys(TARGETS).join(' | ')}`);
+  checkNode();
+  installPackages();
+  await buildIfStale();
+  if (target === 'test') runTests(args);
+  else await runTarget(target, args);
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error?.stack ?? error}\n`);
+  process.exitCode = 1;
+});
