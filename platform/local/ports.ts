@@ -1,27 +1,28 @@
 /** Loopback ports. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** True if nothing listens on 127.0.0.1:port now. Port 0 is always free. */
-export function portIsFree(port: number): Promise<boolean> {
-  return listenOnce(port).then(
-    () => true,
-    () => false,
-  );
+/**
+ * Below the range that systems take for outgoing connections: there, a client that tries again and again
+ * to reach a server that is down may get the server's port as its own, and keep it from starting.
+ */
+const FIRST = 20_000;
+const COUNT = 10_000;
+
+/** A port that is free now: `wanted` if it is. */
+export async function freePort(wanted?: number): Promise<number> {
+  if (wanted && (await portIsFree(wanted))) return wanted;
+  for (;;) {
+    const port = FIRST + randomInt(COUNT);
+    if (await portIsFree(port)) return port;
+  }
 }
 
-/** A port that is free now: `wanted` if it is, else one the system picks. */
-export async function freePort(wanted = 0): Promise<number> {
-  if (wanted !== 0 && (await portIsFree(wanted))) return wanted;
-  return listenOnce(0);
-}
-
-function listenOnce(port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** True if nothing listens on host:port now. */
+export function portIsFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : port));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }
