@@ -33,6 +33,7 @@ export type PostgresOptions = {
   settings?: Readonly<Record<string, string>>;
   /** Default: postgres.log in `dir`. */
   log_file?: string;
+  on_spawn?: (pid: number) => void;
 };
 
 export type PostgresServer = {
@@ -77,6 +78,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
       ],
       log_file,
+      on_spawn: options.on_spawn,
       ...account,
     });
     await untilServing('Postgres', started, () => answers(url('postgres')), {
@@ -91,7 +93,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     port,
     pid: server.pid,
     exited: server.exited,
-    stop: () => server.end('SIGINT', 8_000),
+    stop: () => server.end('SIGINT', 3_000),
     kill: () => server.end('SIGKILL', 0),
   };
 }

@@ -16,6 +16,7 @@ export type RedisOptions = {
   settings?: Readonly<Record<string, string>>;
   /** Default: redis.log in `dir`. */
   log_file?: string;
+  on_spawn?: (pid: number) => void;
   binary?: RedisBinary;
 };
 
@@ -45,6 +46,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     ],
     env: { ...process.env, ...binary.env },
     log_file,
+    on_spawn: options.on_spawn,
   });
   // Loading a large AOF takes its time: Redis answers LOADING until then.
   await untilServing('Redis', server, () => pong(port), { log_file, patience_ms: 120_000 });
@@ -53,7 +55,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     port,
     pid: server.pid,
     exited: server.exited,
-    stop: () => server.end('SIGTERM', 5_000),
+    stop: () => server.end('SIGTERM', 3_000),
     kill: () => server.end('SIGKILL', 0),
   };
 }

@@ -15,23 +15,28 @@ export type ServerProcess = {
 export type SpawnOptions = {
   command: string;
   args: readonly string[];
-  env?: NodeJS.ProcessEnv;
+  env?: Readonly<Record<string, string | undefined>>;
   /** Both output streams go here (appended). Opened by us, so the process itself needs no right to it. */
   log_file: string;
   uid?: number;
   gid?: number;
+  /** With a channel for messages (our own Node processes). */
+  ipc?: boolean;
+  /** Called in the same turn in which the process was started, with its id. */
+  on_spawn?: (pid: number) => void;
 };
 
 export function spawnServer(options: SpawnOptions): ServerProcess {
   const log = openSync(options.log_file, 'a', 0o600);
   const child = spawn(options.command, options.args, {
     env: options.env ?? process.env,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log, ...(options.ipc ? (['ipc'] as const) : [])],
     // A process group of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends things in order.
     detached: true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
   });
   closeSync(log);
+  if (child.pid !== undefined) options.on_spawn?.(child.pid);
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
     child.once('error', () => resolve({ code: 127, signal: null }));
@@ -70,9 +75,9 @@ export async function untilServing(
   }
   const why = running ? `does not answer after ${options.patience_ms / 1000} s` : 'ended while starting';
   await server.end('SIGKILL', 0);
-  throw new Error(`${name} ${why}. The end of ${options.log_file}:\n${tail(options.log_file)}`);
+  throw new Error(`${name} ${why}. The end of ${options.log_file}:\n${logTail(options.log_file)}`);
 }
 
-function tail(file: string): string {
+export function logTail(file: string): string {
   return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-8).join('\n');
 }
