@@ -58,6 +58,18 @@ export const STOCK_UNITS_MAX = 1_000_000_000;
 /** Price of one unit in minor units: times LINE_UNITS_MAX times ORDER_LINES_MAX it stays a safe integer. */
 export const UNIT_PRICE_MAX = 100_000_000_000;
 
+/** Tries to pay one order, one after another. */
+export const ATTEMPTS_MAX = 3;
+
+/** What a payment that was started adds to its hold, once; never more than the sale's hold, ms. */
+export const PAYMENT_EXTENSION_MS = 120_000;
+
+/** What every hold has left at least when the ledger comes back, or when it ingests late, ms. */
+export const DEADLINE_GRACE_MS = 30_000;
+
+/** A reconciler tells that it is there once a period; silence of two periods is an outage, ms. */
+export const HEARTBEAT_PERIOD_MS = 2_000;
+
 const UNPACK_MAX = 7_900;
 
 for (const [holds, says] of [

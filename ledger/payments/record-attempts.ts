@@ -1,0 +1,40 @@
+/**
+ * The first attempts of checkout-road orders, in bulk, committed before the PSP hears of them. Asked again
+ * it returns the attempts that are there already and still open, so a job may run twice.
+ *
+ * $1 order ids   $2 PSP   $3 when the sweep is to look at them, ms from now
+ */
+import { type Queryable, rows } from '../../platform/postgres.ts';
+import { ATTEMPT_COLUMNS, type AttemptRow } from './attempt-row.ts';
+
+const RECORD_ATTEMPTS = {
+  name: 'record_attempts',
+  text: `
+    WITH payable AS MATERIALIZED (
+      SELECT id, total, currency, payment_method FROM orders
+      WHERE id = ANY ($1) AND state = 'reserved' AND payment_method IS NOT NULL
+        AND expires_at > expiry_horizon()
+      ORDER BY id FOR NO KEY UPDATE
+    ), made AS (
+      INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at)
+      SELECT id, 1, $2, payment_method ->> 'type', payment_method ->> 'token', total, currency,
+        now() + $3 * interval '1 millisecond'
+      FROM payable
+      ON CONFLICT (order_id, no) DO NOTHING
+      RETURNING *
+    ), open AS (
+      SELECT * FROM attempts WHERE order_id = ANY ($1) AND state IN ('pending', 'unknown')
+    )
+    SELECT ${ATTEMPT_COLUMNS}
+    FROM (SELECT * FROM made UNION ALL SELECT * FROM open) AS a JOIN orders o ON o.id = a.order_id
+    ORDER BY a.order_id`,
+};
+
+/** Returns the attempts of these orders whose outcome is open. Orders that are over, or paid, have none. */
+export function recordAttempts(
+  tx: Queryable,
+  orderIds: readonly string[],
+  options: { psp: string; look_again_ms: number },
+): Promise<AttemptRow[]> {
+  return rows(tx, RECORD_ATTEMPTS, [orderIds, options.psp, options.look_again_ms]);
+}

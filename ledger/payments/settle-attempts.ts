@@ -1,0 +1,108 @@
+/**
+ * What a PSP said about attempts, in bulk, and what follows for their orders, in one transaction. Webhook,
+ * poll and redirect all come here. States only move forward: news that is no edge from where the attempt
+ * stands changes nothing.
+ *
+ * LOCK: $1 attempt ids
+ * SETTLE: columns of one row an attempt: $1 ids  $2 states  $3 references  $4 decline codes
+ *   $5 ms until somebody looks again
+ */
+import type { AttemptState } from '../../domain/attempt-machine.ts';
+import { type Queryable, rows } from '../../platform/postgres.ts';
+import { authorizeOrders } from '../orders/authorize-orders.ts';
+import { confirmOrders } from '../orders/confirm-orders.ts';
+import { failOrders } from '../orders/fail-orders.ts';
+import { ATTEMPT_COLUMNS, type AttemptRow } from './attempt-row.ts';
+
+// Orders before attempts, in the order of their ids: everybody locks this way.
+const LOCK_ORDERS_OF_ATTEMPTS = {
+  name: 'lock_orders_of_attempts',
+  text: `
+    SELECT o.id FROM orders o
+    WHERE o.id IN (SELECT order_id FROM attempts WHERE id = ANY ($1::uuid[]))
+    ORDER BY o.id FOR NO KEY UPDATE`,
+};
+
+const SETTLE_ATTEMPTS = {
+  name: 'settle_attempts',
+  text: `
+    WITH news AS MATERIALIZED (
+      SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        AS news (id, state, psp_ref, decline_code, look_again_ms)
+    ), settled AS (
+      UPDATE attempts a SET
+        state = news.state,
+        psp_ref = coalesce(news.psp_ref, a.psp_ref),
+        decline_code = coalesce(news.decline_code, a.decline_code),
+        tries = CASE WHEN a.state = news.state THEN a.tries + 1 ELSE 0 END,
+        next_look_at = now() + news.look_again_ms * interval '1 millisecond',
+        updated_at = now()
+      FROM news
+      WHERE a.id = news.id AND (a.state = news.state OR EXISTS (
+        SELECT FROM attempt_transitions t WHERE t.from_state = a.state AND t.to_state = news.state
+      ))
+      RETURNING a.*
+    )
+    SELECT ${ATTEMPT_COLUMNS} FROM settled a JOIN orders o ON o.id = a.order_id`,
+};
+
+export type AttemptNews = {
+  id: string;
+  /** What the PSP reads. The state it has already counts one try more. */
+  state: AttemptState;
+  psp_ref?: string | null;
+  decline_code?: string | null;
+  /** When the sweep is to look again if nothing else happens, ms from now. */
+  look_again_ms: number;
+  /** For `declined`: no other attempt will follow, the order fails. */
+  final?: boolean;
+};
+
+export type Settled = {
+  /** The attempts whose row took the news, as they are now; others had nothing to learn from it. */
+  attempts: AttemptRow[];
+  /** Orders that changed, by what they became. */
+  authorized: string[];
+  confirmed: string[];
+  payment_failed: string[];
+};
+
+/**
+ * Money secured makes its order authorized, and on the checkout road confirmed as well; a final decline
+ * makes it payment_failed. An order that is over stays so; its money is `reversal_wanted`.
+ */
+export async function settleAttempts(
+  tx: Queryable,
+  news: readonly AttemptNews[],
+  actor = 'psp',
+): Promise<Settled> {
+  const ids = news.map((item) => item.id);
+  await rows(tx, LOCK_ORDERS_OF_ATTEMPTS, [ids]);
+  const attempts = await rows<AttemptRow>(tx, SETTLE_ATTEMPTS, [
+    ids,
+    news.map((item) => item.state),
+    news.map((item) => item.psp_ref ?? null),
+    news.map((item) => item.decline_code ?? null),
+    news.map((item) => item.look_again_ms),
+  ]);
+  const secured = attempts.filter(
+    (a) => (a.state === 'authorized' || a.state === 'captured') && !a.reversal_wanted,
+  );
+  const final = new Set(news.filter((item) => item.final).map((item) => item.id));
+  const declined = attempts.filter((a) => a.state === 'declined' && final.has(a.id));
+
+  const authorizable = secured.filter((a) => a.order_state === 'reserved').map((a) => a.order_id);
+  const authorized = authorizable.length
+    ? await authorizeOrders(tx, authorizable, { cause: 'payment_authorized', actor })
+    : [];
+  const checkout = new Set(secured.filter((a) => a.road === 'checkout').map((a) => a.order_id));
+  const confirmable = authorized.filter((id) => checkout.has(id));
+  const confirmed = confirmable.length
+    ? await confirmOrders(tx, confirmable, { cause: 'checkout', actor: 'saga' })
+    : [];
+  const failing = declined.map((a) => a.order_id);
+  const payment_failed = failing.length
+    ? await failOrders(tx, failing, { cause: 'payment_declined', actor })
+    : [];
+  return { attempts, authorized, confirmed, payment_failed };
+}

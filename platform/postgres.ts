@@ -1,0 +1,170 @@
+/**
+ * Connections to Postgres: a pool that never waits for ever, transactions, and what an error means.
+ * bigint reads as a number, and throws where that would not be exact.
+ */
+import pg from 'pg';
+
+/** Whatever runs a statement: a pool, or a client inside a transaction. */
+export type Queryable = {
+  query<R extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<R>>;
+};
+
+export type Pool = pg.Pool;
+
+export type PoolOptions = {
+  url: string;
+  /** Connections at most. */
+  max: number;
+  /** Shown in pg_stat_activity. */
+  application_name: string;
+  /** A statement that runs longer is ended by the server. Default 10 s. */
+  statement_timeout_ms?: number;
+  /** Told of a connection that broke while idle; the pool replaces it. */
+  on_error: (error: Error) => void;
+};
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const INT8_OID = 20;
+
+function exactInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new Error(`bigint ${text} is not exact as a number`);
+  return value;
+}
+
+/** How values of a result are read. */
+export const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8_OID && format !== 'binary'
+      ? exactInteger
+      : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
+/** Settings of one connection. Dead networks are noticed by our own timer, not by TCP's patience. */
+export function clientConfig(options: Omit<PoolOptions, 'max' | 'on_error'>): pg.ClientConfig {
+  const statement_timeout = options.statement_timeout_ms ?? 10_000;
+  return {
+    connectionString: options.url,
+    application_name: options.application_name,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout,
+    query_timeout: statement_timeout + 2_000,
+    // A process that stopped in mid-transaction must not hold rows that others wait for.
+    idle_in_transaction_session_timeout: statement_timeout,
+    keepAlive: true,
+    types,
+  };
+}
+
+export function createPool(options: PoolOptions): Pool {
+  const pool = new pg.Pool({ ...clientConfig(options), max: options.max, idleTimeoutMillis: 30_000 });
+  pool.on('error', options.on_error);
+  return pool;
+}
+
+/** A prepared statement: parsed once a connection. `name` is unique in the program. */
+export type Statement = { name: string; text: string };
+
+/** Runs a prepared statement and returns its rows. */
+export async function rows<R extends pg.QueryResultRow>(
+  db: Queryable,
+  statement: Statement,
+  values: unknown[] = [],
+): Promise<R[]> {
+  return (await db.query<R>({ ...statement, values })).rows;
+}
+
+/** Runs a prepared statement and returns how many rows it changed. */
+export async function changes(db: Queryable, statement: Statement, values: unknown[] = []): Promise<number> {
+  return (await db.query({ ...statement, values })).rowCount ?? 0;
+}
+
+export type TransactionOptions = {
+  /** `snapshot`: REPEATABLE READ, READ ONLY: every statement sees the same moment. */
+  mode?: 'write' | 'snapshot';
+};
+
+const BEGIN = { write: 'BEGIN', snapshot: 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY' } as const;
+const RUNS_MAX = 3;
+
+/**
+ * Runs `work` in one transaction on one connection. A deadlock or a serialization failure runs it again,
+ * so `work` must do nothing but talk to this connection. After an error that is `unavailable` the
+ * transaction may or may not have committed.
+ */
+export async function withTransaction<T>(
+  pool: Pool,
+  work: (tx: pg.PoolClient) => Promise<T>,
+  options: TransactionOptions = {},
+): Promise<T> {
+  for (let run = 1; ; run++) {
+    try {
+      return await runOnce(pool, work, BEGIN[options.mode ?? 'write']);
+    } catch (error) {
+      if (run === RUNS_MAX || classifyError(error) !== 'retry') throw error;
+    }
+  }
+}
+
+async function runOnce<T>(pool: Pool, work: (tx: pg.PoolClient) => Promise<T>, begin: string): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query(begin);
+    const result = await work(client);
+    // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
+    const { command } = await client.query('COMMIT');
+    if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
+    return result;
+  } catch (error) {
+    if (classifyError(error) === 'unavailable') broken = error as Error;
+    else broken = await client.query('ROLLBACK').then(() => undefined, asError);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/**
+ * `unavailable`: the ledger can't be reached, is starting, stopping, full or too slow; try later.
+ * `retry`: this transaction lost against another one; run it again.
+ * `bug`: the statement is wrong or a constraint refused it; trying again changes nothing.
+ */
+export type ErrorKind = 'unavailable' | 'retry' | 'bug';
+
+const UNAVAILABLE_STATES = new Set([
+  '57014', // query_canceled: statement_timeout
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '25006', // read_only_sql_transaction: a standby
+  '55P03', // lock_not_available: lock_timeout
+  '3D000', // the database is not there (yet)
+]);
+const UNAVAILABLE_CLASSES = ['08', '53', '58'];
+const UNAVAILABLE_MESSAGES =
+  /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed|Cannot use a pool after|Connection ended)/;
+
+export function classifyError(error: unknown): ErrorKind {
+  if (error instanceof AggregateError) return error.errors.length ? classifyError(error.errors[0]) : 'bug';
+  if (!(error instanceof Error)) return 'bug';
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string') {
+    if (code === '40001' || code === '40P01') return 'retry';
+    if (UNAVAILABLE_STATES.has(code)) return 'unavailable';
+    if (code.length === 5 && UNAVAILABLE_CLASSES.includes(code.slice(0, 2))) return 'unavailable';
+    // Socket errors of Node: ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENOTFOUND ...
+    if ('syscall' in error || /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_)/.test(code)) return 'unavailable';
+  }
+  return UNAVAILABLE_MESSAGES.test(error.message) ? 'unavailable' : 'bug';
+}
+
+export function isUnavailable(error: unknown): boolean {
+  return classifyError(error) === 'unavailable';
+}
