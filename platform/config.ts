@@ -1,0 +1,182 @@
+/**
+ * The environment as ONE frozen object, read in main files only. An empty variable counts as absent. A wrong
+ * value throws ConfigError: one line that names the variable and what it wants, never a secret.
+ */
+import { isIP } from 'node:net';
+import { NAME_PATTERN } from '../domain/ids.ts';
+
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigError';
+  }
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** An address or a network: prefix 32 (IPv4) or 128 (IPv6) is one address. */
+export type Network = { address: string; prefix: number; family: 'ipv4' | 'ipv6' };
+
+export type Config = {
+  port: number;
+  host: string;
+  redis_url?: string;
+  database_url?: string;
+  data_dir: string;
+  jwt_secret?: string;
+  jwt_jwks_url?: string;
+  psp: 'sandbox';
+  /** Where the sandbox PSP answers. */
+  psp_sandbox_url: string;
+  /** Signs its webhooks, and is the bearer of its API. */
+  psp_sandbox_secret?: string;
+  /** Where it sends webhooks. */
+  psp_sandbox_webhook_url: string;
+  log_level: LogLevel;
+  /** Checkouts a second per buyer, 0 for no limit. */
+  rate_limit_buyer: number;
+  /** Requests a second per address, 0 for no limit. */
+  rate_limit_ip: number;
+  /** Whose X-Forwarded-For counts. */
+  trusted_proxies: readonly Network[];
+  reconciler_port: number;
+  sandbox_port: number;
+  sandbox_dir: string;
+  /** The sale that the storefront shows; only the local stack has one. */
+  demo_sale?: string;
+  local_stack: boolean;
+};
+
+const RATE_MAX = 1_000_000;
+
+export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
+  const local_stack = flag(env, 'LOCAL_STACK');
+  const config: Config = {
+    port: port(env, 'PORT', 3000),
+    host: host(env, 'HOST', local_stack ? '127.0.0.1' : '0.0.0.0'),
+    redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
+    database_url: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
+    data_dir: env.DATA_DIR || '.data',
+    jwt_secret: env.JWT_SECRET || undefined,
+    jwt_jwks_url: url(env, 'JWT_JWKS_URL', ['https:', 'http:']),
+    psp: oneOf(env, 'PSP', ['sandbox'] as const, 'sandbox'),
+    psp_sandbox_url: url(env, 'PSP_SANDBOX_URL', ['http:', 'https:']) ?? 'http://127.0.0.1:3002',
+    psp_sandbox_secret: env.PSP_SANDBOX_SECRET || undefined,
+    psp_sandbox_webhook_url:
+      url(env, 'PSP_SANDBOX_WEBHOOK_URL', ['http:', 'https:']) ?? 'http://127.0.0.1:3000/v1/webhooks/sandbox',
+    log_level: oneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
+    rate_limit_buyer: rate(env, 'RATE_LIMIT_BUYER', 10),
+    rate_limit_ip: rate(env, 'RATE_LIMIT_IP', local_stack ? 0 : 200),
+    trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
+    reconciler_port: port(env, 'RECONCILER_PORT', 3001),
+    sandbox_port: port(env, 'SANDBOX_PORT', 3002),
+    sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
+    demo_sale: name(env, 'DEMO_SALE'),
+    local_stack,
+  };
+  return Object.freeze(config);
+}
+
+/** Variables that have no default and that some processes cannot do without. */
+const REQUIRED = {
+  redis_url: 'REDIS_URL must be set, such as redis://127.0.0.1:6379 (npm start runs a Redis of its own)',
+  database_url:
+    'DATABASE_URL must be set, such as postgres://user@127.0.0.1:5432/stampede (npm start runs a Postgres of its own)',
+  psp_sandbox_secret: 'PSP_SANDBOX_SECRET must be set: the secret shared with the sandbox payment provider',
+} as const;
+
+/** The configuration with these values present, or ConfigError for the first that is absent. */
+export function required<K extends keyof typeof REQUIRED>(
+  config: Readonly<Config>,
+  ...keys: readonly K[]
+): Readonly<Config & Record<K, string>> {
+  for (const key of keys) if (config[key] === undefined) throw new ConfigError(REQUIRED[key]);
+  return config as Readonly<Config & Record<K, string>>;
+}
+
+function port(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
+  const text = env[key];
+  if (!text) return fallback;
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > 65_535) {
+    throw new ConfigError(`${key} must be a port from 1 to 65535 (it is "${text}")`);
+  }
+  return value;
+}
+
+function host(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
+  const text = env[key];
+  if (!text) return fallback;
+  if (isIP(text) === 0 && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text)) {
+    throw new ConfigError(`${key} must be an address or a host name to listen on (it is "${text}")`);
+  }
+  return text;
+}
+
+function url(env: NodeJS.ProcessEnv, key: string, protocols: readonly string[]): string | undefined {
+  const text = env[key];
+  if (!text) return undefined;
+  // The text may hold a password: it is not repeated.
+  if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) {
+    throw new ConfigError(
+      `${key} must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+    );
+  }
+  return text;
+}
+
+function oneOf<T extends string>(env: NodeJS.ProcessEnv, key: string, values: readonly T[], fallback: T): T {
+  const text = env[key];
+  if (!text) return fallback;
+  const value = values.find((candidate) => candidate === text);
+  if (!value) throw new ConfigError(`${key} must be ${values.join(', ')} (it is "${text}")`);
+  return value;
+}
+
+function rate(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
+  const text = env[key];
+  if (!text) return fallback;
+  if (text === 'off') return 0;
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : -1;
+  if (value < 0 || value > RATE_MAX) {
+    throw new ConfigError(`${key} must be a number a second up to ${RATE_MAX}, or off (it is "${text}")`);
+  }
+  return value;
+}
+
+function networks(env: NodeJS.ProcessEnv, key: string): Network[] {
+  const parts = (env[key] ?? '').split(',').map((part) => part.trim());
+  return parts.filter((part) => part !== '').map((part) => network(key, part));
+}
+
+function network(key: string, text: string): Network {
+  const slash = text.indexOf('/');
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const family = isIP(address);
+  const longest = family === 4 ? 32 : 128;
+  const prefix =
+    slash < 0 ? longest : /^\d{1,3}$/.test(text.slice(slash + 1)) ? Number(text.slice(slash + 1)) : -1;
+  if (family === 0 || prefix < 0 || prefix > longest) {
+    throw new ConfigError(
+      `${key} must be addresses or networks, comma-separated, such as 10.0.0.0/8,::1 (one is "${text}")`,
+    );
+  }
+  return { address, prefix, family: family === 4 ? 'ipv4' : 'ipv6' };
+}
+
+function name(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = env[key];
+  if (!text) return undefined;
+  if (!new RegExp(NAME_PATTERN).test(text)) {
+    throw new ConfigError(`${key} must be a sale id: 1-64 of A-Za-z0-9._- (it is "${text}")`);
+  }
+  return text;
+}
+
+function flag(env: NodeJS.ProcessEnv, key: string): boolean {
+  const text = env[key];
+  if (!text || text === '0') return false;
+  if (text !== '1') throw new ConfigError(`${key} must be 1 or 0 (it is "${text}")`);
+  return true;
+}
