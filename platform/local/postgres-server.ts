@@ -1,25 +1,14 @@
 /** Starts and ends a real Postgres cluster in a folder: initdb at the first start, crash recovery at any later one. */
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from './ports.ts';
 import { type Account, accountFolder, postgresAccount, removeAccountFolder } from './postgres-account.ts';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts';
 import { describeProcess } from './processes.ts';
-import { type ServerProcess, spawnServer, untilServing } from './server-process.ts';
+import { logTail, type ServerProcess, spawnServer, untilServing } from './server-process.ts';
 
 const NAME = 'stampede';
 const RELEASE_MS = 15_000;
@@ -65,7 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   mkdirSync(options.dir, { recursive: true, mode: 0o711 });
   const settings = { ...SETTINGS, ...options.settings };
   const password = clusterPassword(options.dir);
-  const cluster = await preparedCluster(options.dir, account, binaries, password, settings.fsync !== 'off');
+  const cluster = await preparedCluster(options, account, binaries, password);
   const log_file = options.log_file ?? join(options.dir, 'postgres.log');
   const port = options.port ?? (await freePort());
   const url = (database: string) => `postgres://${NAME}:${password}@127.0.0.1:${port}/${database}`;
@@ -112,37 +101,36 @@ function clusterPassword(dir: string): string {
 
 /** The cluster's folder after initdb. An initdb that was cut off leaves nothing that looks like a cluster. */
 async function preparedCluster(
-  dir: string,
+  options: PostgresOptions,
   account: Account,
   binaries: PostgresBinaries,
   password: string,
-  sync: boolean,
 ): Promise<string> {
-  const home = accountFolder(account, join(dir, 'cluster'));
+  const home = accountFolder(account, join(options.dir, 'cluster'));
   const cluster = join(home, 'data');
   if (existsSync(cluster)) return cluster;
-  const work = mkdtempSync(join(home, 'new-'));
-  const password_file = `${work}.password`;
+  const work = join(home, 'initdb');
+  rmSync(work, { recursive: true, force: true });
+  const password_file = join(home, 'initdb.password');
   writeFileSync(password_file, password, { mode: 0o600 });
-  if (account.uid !== undefined) {
-    for (const path of [work, password_file]) chownSync(path, account.uid, account.gid ?? account.uid);
-  }
-  try {
-    await promisify(execFile)(
-      binaries.initdb,
-      [
-        ...['-D', work, '--username', NAME, `--pwfile=${password_file}`, '--auth=scram-sha-256'],
-        // The same order and case rules on every system, whatever locales it has.
-        ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-        ...(sync ? [] : ['--no-sync']),
-      ],
-      { ...account, cwd: '/' },
-    );
-    renameSync(work, cluster);
-  } finally {
-    rmSync(password_file, { force: true });
-    rmSync(work, { recursive: true, force: true });
-  }
+  if (account.uid !== undefined) chownSync(password_file, account.uid, account.gid ?? account.uid);
+  const log_file = options.log_file ?? join(options.dir, 'postgres.log');
+  const initdb = spawnServer({
+    command: binaries.initdb,
+    args: [
+      ...['-D', work, '--username', NAME, `--pwfile=${password_file}`, '--auth=scram-sha-256'],
+      // The same order and case rules on every system, whatever locales it has.
+      ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
+      ...(options.settings?.fsync === 'off' ? ['--no-sync'] : []),
+    ],
+    log_file,
+    on_spawn: options.on_spawn,
+    ...account,
+  });
+  const { code } = await initdb.exited;
+  rmSync(password_file, { force: true });
+  if (code !== 0) throw new Error(`initdb failed. The end of ${log_file}:\n${logTail(log_file)}`);
+  renameSync(work, cluster);
   return cluster;
 }
 

@@ -17,21 +17,33 @@ export type ProcessRecord = {
   add(name: string, pid: number, signal: NodeJS.Signals): void;
   /** Ends all that still run, first with their signal, then with SIGKILL. Returns their names. */
   endAll(): Promise<string[]>;
+  /** `endAll` for good: what is added from now on, by a start that was under way, is killed at once. */
+  close(): Promise<void>;
 };
 
 export function processRecord(folder: string): ProcessRecord {
   const file = join(folder, 'processes.json');
+  let closed = false;
   const living = () => (readJson<Recorded[]>(file) ?? []).filter(isSame);
+
+  async function endAll(): Promise<string[]> {
+    const found = living();
+    await Promise.all(found.map(end));
+    rmSync(file, { force: true });
+    return found.map(({ name }) => name);
+  }
+
   return {
     add(name, pid, signal) {
-      const process = describeProcess(pid);
-      if (process) writeJson(file, [...living(), { name, pid, signal, ...process }]);
+      const found = describeProcess(pid);
+      if (!found) return;
+      if (closed) process.kill(pid, 'SIGKILL');
+      else writeJson(file, [...living(), { name, pid, signal, ...found }]);
     },
-    async endAll() {
-      const found = living();
-      await Promise.all(found.map(end));
-      rmSync(file, { force: true });
-      return found.map(({ name }) => name);
+    endAll,
+    async close() {
+      closed = true;
+      await endAll();
     },
   };
 }

@@ -37,7 +37,9 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   mkdirSync(options.dir, { recursive: true });
   const port = options.port ?? (await freePort());
   const log_file = options.log_file ?? join(options.dir, 'redis.log');
-  const settings = { ...options.settings, dir: options.dir, port: String(port) };
+  // Redis would show only its address as its command line, and leftovers are told by theirs.
+  const own = { dir: options.dir, port: String(port), 'set-proc-title': 'no' };
+  const settings = { ...options.settings, ...own };
   const server = spawnServer({
     command: binary.path,
     args: [

@@ -33,7 +33,8 @@ export function spawnServer(options: SpawnOptions): ServerProcess {
     stdio: ['ignore', log, log, ...(options.ipc ? (['ipc'] as const) : [])],
     // A process group of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends things in order.
     detached: true,
-    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
+    // Another account may not be allowed where we are.
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid, cwd: '/' }),
   });
   closeSync(log);
   if (child.pid !== undefined) options.on_spawn?.(child.pid);

@@ -63,7 +63,11 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
   const logs = join(settings.data_dir, 'logs');
 
   const keep = async (part: Part, start: () => Promise<Running>): Promise<void> => {
-    if (!stopping) kept.set(part, await keepRunning(part, start, say));
+    const running = await keepRunning(part, start, say);
+    kept.set(part, running);
+    // The end came while it was starting.
+    if (stopping) await running.stop();
+    if (stopping) throw new Error(`${part} is not wanted any more`);
   };
 
   /** Redis and Postgres, ours or those named. */
@@ -168,7 +172,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     stopping = true;
     for (const parts of ENDS) await Promise.all(parts.map(end));
     // What was just being started, and what did not end in time.
-    await record.endAll();
+    await record.close();
   }
 
   return { start, stop };
