@@ -5,8 +5,10 @@ const CANARY = 'canary-7f3a';
 
 function logged(write: (log: ReturnType<typeof createLog>) => void): string {
   let text = '';
-  const destination = { write: (line: string) => void (text += line) };
-  write(createLog({ level: 'trace', service: 'test', destination }));
+  const append = (line: string) => {
+    text += line;
+  };
+  write(createLog({ level: 'trace', service: 'test', destination: { write: append } }));
   return text;
 }
 
