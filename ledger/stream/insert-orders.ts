@@ -20,7 +20,8 @@ const INSERT_ORDERS = {
       o.subtotal, o.discount, o.shipping, o.tax, o.total,
       to_timestamp(o.reserved_at_ms / 1000.0), to_timestamp(o.first_expires_at_ms / 1000.0),
       now() + o.left_ms * interval '1 millisecond',
-      o.payment_method::jsonb, o.shipping_address::jsonb, o.limit_units, o.seq, o.cause, 'buyer'
+      o.payment_method::jsonb, o.shipping_address::jsonb, o.limit_units, o.seq, o.cause,
+      CASE o.state WHEN 'reserved' THEN 'buyer' ELSE 'reconciler' END
     FROM unnest($4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
       $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
       $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::text[],

@@ -1,0 +1,27 @@
+/**
+ * Issues a new epoch for a sale, before Redis hears of it: above the ledger's, above what the record says,
+ * above the clock. So an epoch never comes twice, even if either store is restored from an older copy.
+ *
+ * $1 sale_no  $2 the epoch the caller has seen in the ledger  $3 the record's epoch  $4 identity that was checked
+ */
+import { type Queryable, rows } from '../../platform/postgres.ts';
+
+const ISSUE_EPOCH = {
+  name: 'issue_epoch',
+  text: `
+    UPDATE cursors SET
+      epoch = greatest(epoch, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + 1,
+      opened_epoch = least($3, epoch), identity = $4, updated_at = now()
+    WHERE sale_no = $1 AND epoch = $2
+    RETURNING epoch`,
+};
+
+/** Undefined: somebody else has issued one meanwhile. */
+export async function issueEpoch(
+  db: Queryable,
+  saleNo: number,
+  seen: { epoch: number; record_epoch: number; identity: string },
+): Promise<number | undefined> {
+  const values = [saleNo, seen.epoch, seen.record_epoch, seen.identity];
+  return (await rows<{ epoch: number }>(db, ISSUE_EPOCH, values))[0]?.epoch;
+}
