@@ -1,6 +1,7 @@
 /** `npm start`: runs the whole of Stampede on this machine, until SIGINT or SIGTERM. */
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { ConfigError } from '../config.ts';
 import { banner } from './banner.ts';
 import { createDemoSale } from './demo-sale.ts';
 import { takeLock } from './lock.ts';
@@ -96,6 +97,7 @@ async function serve(
     color: process.stdout.isTTY === true && !process.env.NO_COLOR,
   });
   console.log(text);
+  process.send?.('ready');
 }
 
 /** The signal returned says that the stack is ending. */
@@ -111,6 +113,8 @@ function endOnSignal(stack: LocalStack): AbortSignal {
     process.exit(0);
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void end());
+  // Started by a program (a test, a load run) that has ended.
+  process.on('disconnect', () => void end());
   return ending.signal;
 }
 
@@ -126,6 +130,10 @@ function readArguments(): void {
   }
 }
 
+function isExplained(error: unknown): error is Error {
+  return error instanceof ConfigError || (error instanceof Error && error.name === 'Error');
+}
+
 // A terminal that went away must not end the stack with EPIPE.
 process.stdout.on('error', () => {});
 readArguments();
@@ -133,6 +141,6 @@ try {
   await run(localSettings(process.env));
 } catch (error) {
   // Messages are written for the reader; only what nobody foresaw needs its stack.
-  console.error(error instanceof Error && error.name === 'Error' ? error.message : error);
+  console.error(isExplained(error) ? error.message : error);
   process.exit(1);
 }

@@ -130,7 +130,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       SANDBOX_PORT: String(sandbox_port),
       SANDBOX_DIR: join(settings.data_dir, 'sandbox'),
       PSP_SANDBOX_URL: `http://127.0.0.1:${sandbox_port}`,
-      PSP_SANDBOX_SECRET: process.env.PSP_SANDBOX_SECRET || state.psp_secret,
+      PSP_SANDBOX_SECRET: settings.psp_sandbox_secret ?? state.psp_secret,
       PSP_SANDBOX_WEBHOOK_URL: `http://127.0.0.1:${settings.port}/v1/webhooks/sandbox`,
       DEMO_SALE: demo.id,
     };
