@@ -1,0 +1,154 @@
+/** The port, spoken to our sandbox PSP. Its wire format is described in sandbox/server.ts. */
+import { createJsonClient, type JsonAnswer } from '../http-json.ts';
+import {
+  type LookUp,
+  type NextAction,
+  type Outcome,
+  PAYMENT_STATUSES,
+  type Payment,
+  type PaymentStatus,
+  type Psp,
+} from '../port.ts';
+import { SIGNATURE_HEADER, signatureFault } from '../signature.ts';
+
+export type SandboxSettings = {
+  url: string;
+  /** Bearer of its API, and key of its webhooks' signatures. */
+  secret: string;
+  /** After this a call's outcome is unknown. */
+  timeout_ms?: number;
+  connections_max?: number;
+};
+
+const TIMEOUT_MS = 8_000;
+const CONNECTIONS_MAX = 64;
+
+export function createSandboxPsp(settings: SandboxSettings): Psp {
+  const client = createJsonClient({
+    base_url: settings.url,
+    headers: { authorization: `Bearer ${settings.secret}` },
+    timeout_ms: settings.timeout_ms ?? TIMEOUT_MS,
+    connections_max: settings.connections_max ?? CONNECTIONS_MAX,
+  });
+  const post = async (path: string, idempotency_key: string, body: object): Promise<Outcome> =>
+    outcomeOf(await client.call('POST', path, { headers: { 'idempotency-key': idempotency_key }, body }));
+
+  return {
+    name: 'sandbox',
+    authorize: ({ reference, order_id, idempotency_key, amount, currency, payment_method, expires_at }) =>
+      post('/v1/payments', idempotency_key, {
+        reference,
+        order_id,
+        amount,
+        currency,
+        method: payment_method.type,
+        token: payment_method.token,
+        expires_at: expires_at.toISOString(),
+      }),
+    capture: ({ psp_ref, idempotency_key, amount }) =>
+      post(`/v1/payments/${psp_ref}/capture`, idempotency_key, { amount }),
+    void: ({ reference, idempotency_key }) => post(`/v1/references/${reference}/void`, idempotency_key, {}),
+    refund: ({ psp_ref, idempotency_key, amount }) =>
+      post(`/v1/payments/${psp_ref}/refund`, idempotency_key, { amount }),
+    async lookUp(reference) {
+      return lookUpOf(await client.call('GET', `/v1/references/${reference}`));
+    },
+    verifyWebhook(headers, raw, now_ms) {
+      const fault = signatureFault(settings.secret, headers[SIGNATURE_HEADER], raw, now_ms);
+      if (fault) return { kind: 'refused', reason: `signature ${fault}` };
+      const body = parse(raw);
+      const event_id = asRecord(body)?.id;
+      if (typeof event_id !== 'string' || event_id === '') return { kind: 'refused', reason: 'no event' };
+      return { kind: 'genuine', event_id, body };
+    },
+    readEvent: (body) => readPayment(asRecord(body)?.payment),
+    close: () => client.close(),
+  };
+}
+
+/** With these it says what is wrong with the request, or with the payment. Not 401 or 429: that is our own fault, not the buyer's. */
+const REFUSALS = [400, 402, 404, 409, 410, 422];
+
+/** A 409 `in_progress` is our own first call, still under way; everything else that is no clear answer is unknown. */
+function outcomeOf(answer: JsonAnswer): Outcome {
+  if (answer.kind === 'none') return { kind: 'unknown', reason: answer.reason };
+  const body = asRecord(answer.body);
+  const payment = readPayment(body?.payment);
+  const code = asRecord(body?.error)?.code;
+  if (answer.http_status === 200 && payment) {
+    if (payment.status !== 'pending') return { kind: 'approved', payment };
+    return { kind: 'pending', payment, next_action: payment.next_action ?? WAIT };
+  }
+  if (answer.http_status === 402 && payment) {
+    return { kind: 'declined', code: payment.decline_code ?? 'declined', payment };
+  }
+  if (typeof code === 'string' && code !== 'in_progress' && REFUSALS.includes(answer.http_status)) {
+    return { kind: 'declined', code, ...(payment ? { payment } : {}) };
+  }
+  return { kind: 'unknown', reason: `http_${answer.http_status}` };
+}
+
+/**
+ * More than one payment under a reference means that it was made again after its key was forgotten: the one that
+ * holds money is the one to know about.
+ */
+function lookUpOf(answer: JsonAnswer): LookUp {
+  if (answer.kind === 'none') return { kind: 'unknown', reason: answer.reason };
+  const listed = asRecord(answer.body)?.payments;
+  if (answer.http_status !== 200 || !Array.isArray(listed)) {
+    return { kind: 'unknown', reason: `http_${answer.http_status}` };
+  }
+  const payments = listed.map(readPayment).filter((payment) => payment !== undefined);
+  if (payments.length !== listed.length) return { kind: 'unknown', reason: 'unreadable' };
+  const payment = payments.sort((a, b) => HOLDS_MONEY[b.status] - HOLDS_MONEY[a.status])[0];
+  return payment ? { kind: 'found', payment } : { kind: 'absent' };
+}
+
+const HOLDS_MONEY: Readonly<Record<PaymentStatus, number>> = {
+  captured: 5,
+  authorized: 4,
+  pending: 3,
+  refunded: 2,
+  voided: 1,
+  declined: 0,
+};
+
+const WAIT: NextAction = { type: 'wait' };
+
+/** Undefined unless every part that money depends on is there. */
+function readPayment(value: unknown): Payment | undefined {
+  const raw = asRecord(value);
+  const status = PAYMENT_STATUSES.find((known) => known === raw?.status);
+  if (!raw || !status) return undefined;
+  const { id, reference, amount, captured, refunded, currency, decline_code } = raw;
+  if (typeof id !== 'string' || typeof reference !== 'string' || typeof currency !== 'string')
+    return undefined;
+  if (!isAmount(amount) || !isAmount(captured) || !isAmount(refunded)) return undefined;
+  return {
+    reference,
+    psp_ref: id,
+    status,
+    amount,
+    captured,
+    refunded,
+    currency,
+    decline_code: typeof decline_code === 'string' ? decline_code : null,
+    next_action: status === 'pending' ? WAIT : null,
+  };
+}
+
+function isAmount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function asRecord(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+}
+
+function parse(raw: Buffer): unknown {
+  try {
+    return JSON.parse(raw.toString());
+  } catch {
+    return undefined;
+  }
+}

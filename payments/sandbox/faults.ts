@@ -1,0 +1,77 @@
+/**
+ * Faults on demand, set by an admin call. Whether one strikes is drawn from a seeded sequence, so a run can be
+ * repeated.
+ */
+export const FAULT_KINDS = [
+  /** 500, nothing done. */
+  'error_before',
+  /** 500, done all the same. */
+  'error_after',
+  /** Done, and the answer never comes. */
+  'no_answer',
+  /** 503, nothing done: the provider is down. */
+  'unavailable',
+  'delay',
+  'decline',
+  /** Webhooks: never sent, sent twice. */
+  'lose',
+  'double',
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export const FAULT_TARGETS = ['authorize', 'capture', 'void', 'refund', 'look_up', 'webhook', '*'] as const;
+export type FaultTarget = (typeof FAULT_TARGETS)[number];
+
+export type Fault = {
+  on: FaultTarget;
+  kind: FaultKind;
+  /** Chance that it strikes, 0 to 1; 1 if absent. */
+  rate?: number;
+  /** How often it may strike; without end if absent. */
+  times?: number;
+  /** For `delay`. */
+  delay_ms?: number;
+};
+
+export type Faults = {
+  set(faults: readonly Fault[], seed: number): void;
+  list(): Fault[];
+  /** The faults that strike this call. */
+  strike(on: Exclude<FaultTarget, '*'>): Fault[];
+};
+
+export function createFaults(): Faults {
+  let faults: { fault: Fault; left: number }[] = [];
+  let random = seeded(1);
+  return {
+    set(wanted, seed) {
+      faults = wanted.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }));
+      random = seeded(seed);
+    },
+    list: () => faults.map(({ fault }) => fault),
+    strike(on) {
+      if (faults.length === 0) return [];
+      const struck: Fault[] = [];
+      for (const entry of faults) {
+        if (entry.left <= 0 || (entry.fault.on !== on && (entry.fault.on !== '*' || on === 'webhook')))
+          continue;
+        if (random() >= (entry.fault.rate ?? 1)) continue;
+        entry.left -= 1;
+        struck.push(entry.fault);
+      }
+      return struck;
+    },
+  };
+}
+
+/** mulberry32: numbers in [0, 1), the same for the same seed. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let bits = Math.imul(state ^ (state >>> 15), state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

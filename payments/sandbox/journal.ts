@@ -1,0 +1,98 @@
+/**
+ * The sandbox's record of what it did: one JSON line a fact, only ever added to. Nothing is answered before its line
+ * is written, so a kill -9 forgets nothing that anybody was told. (A power cut may: lines are not fsynced.)
+ */
+import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync, write } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { SandboxPayment } from './payment.ts';
+
+export type JournalLine =
+  /** A payment as it is from now on, the answer given under a key, and the event that tells of it. */
+  | { kind: 'payment'; at_ms: number; payment: SandboxPayment; answer?: Answer; event?: EventHead }
+  /** A token that errs once has erred for this reference. */
+  | { kind: 'erred'; reference: string }
+  | { kind: 'event_over'; event_id: string }
+  | { kind: 'keys_forgotten' };
+
+/** `fingerprint`: of the request, so that a key can't be used for another one. */
+export type Answer = { key: string; fingerprint: string; http_status: number };
+export type EventHead = { id: string; type: string };
+
+export type Journal = {
+  append(line: JournalLine): void;
+  /** Resolves when everything appended so far is written. */
+  written(): Promise<void>;
+  close(): Promise<void>;
+};
+
+const FILE = 'sandbox.jsonl';
+
+export function journalPath(dir: string): string {
+  return join(dir, FILE);
+}
+
+/** Opens the journal of a folder, after `replay` has seen every line in it. A line torn by a crash is cut off. */
+export async function openJournal(dir: string, replay: (line: JournalLine) => void): Promise<Journal> {
+  mkdirSync(dir, { recursive: true });
+  const path = journalPath(dir);
+  const fd = openSync(path, 'a+');
+  ftruncateSync(fd, await readJournal(path, replay));
+  let buffered = '';
+  let writing: Promise<void> | undefined;
+
+  // While one write is under way the next lines gather: one write for all that came meanwhile.
+  const flush = async (): Promise<void> => {
+    while (buffered !== '') {
+      const bytes = Buffer.from(buffered);
+      buffered = '';
+      for (let at = 0; at < bytes.length; ) at += await writeSome(fd, bytes, at);
+    }
+  };
+  const written = (): Promise<void> => {
+    if (!writing) {
+      if (buffered === '') return Promise.resolve();
+      writing = flush().finally(() => {
+        writing = undefined;
+      });
+    }
+    return writing;
+  };
+  return {
+    append: (line) => {
+      buffered += `${JSON.stringify(line)}\n`;
+    },
+    written,
+    close: async () => {
+      await written();
+      closeSync(fd);
+    },
+  };
+}
+
+/** Reads whole lines in order; returns where the last of them ends, bytes. */
+export async function readJournal(path: string, each: (line: JournalLine) => void): Promise<number> {
+  let end = 0;
+  let last: string | undefined;
+  const take = (text: string) => {
+    end += Buffer.byteLength(text) + 1;
+    each(JSON.parse(text) as JournalLine);
+  };
+  let complete = false;
+  const input = createReadStream(path);
+  input.on('data', (chunk) => {
+    complete = chunk[chunk.length - 1] === 0x0a;
+  });
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (last !== undefined) take(last);
+    last = text;
+  }
+  if (last !== undefined && complete) take(last);
+  return end;
+}
+
+function writeSome(fd: number, bytes: Buffer, at: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, at, (error, count) => (error ? reject(error) : resolve(count)));
+  });
+}

@@ -1,0 +1,103 @@
+/**
+ * Delivers the sandbox's events, signed, each until it is answered 2xx: again after half a second, then twice as long
+ * each time, up to a minute. At least once, in no particular order, as providers do. What is not delivered survives a
+ * restart by the journal.
+ */
+import { Agent, request as httpRequest } from 'node:http';
+import { SIGNATURE_HEADER, sign } from '../signature.ts';
+
+export type SandboxEvent = { id: string; type: string; created_at: string; payment: object };
+
+export type Webhooks = {
+  /** `copies`: 1, or more to play a provider that repeats itself. */
+  send(event: SandboxEvent, copies?: number): void;
+  waiting(): number;
+  close(): void;
+};
+
+export type WebhookOptions = {
+  /** Absent: nobody is told anything. */
+  url: string | undefined;
+  secret: string;
+  /** Called once an event needs no more telling. */
+  on_over: (event_id: string) => void;
+};
+
+const TIMEOUT_MS = 5_000;
+const IN_FLIGHT_MAX = 8;
+const WAITING_MAX = 50_000;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 60_000;
+
+type Delivery = { event: SandboxEvent; tries: number };
+
+export function createWebhooks(options: WebhookOptions): Webhooks {
+  const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT_MAX });
+  const ready: Delivery[] = [];
+  const timers = new Set<NodeJS.Timeout>();
+  let in_flight = 0;
+  let closed = false;
+
+  function pump(): void {
+    while (!closed && in_flight < IN_FLIGHT_MAX) {
+      const delivery = ready.shift();
+      if (!delivery) return;
+      in_flight += 1;
+      void post(delivery.event).then((accepted) => {
+        in_flight -= 1;
+        if (accepted) options.on_over(delivery.event.id);
+        else later({ ...delivery, tries: delivery.tries + 1 });
+        pump();
+      });
+    }
+  }
+
+  function later(delivery: Delivery): void {
+    if (closed) return;
+    const wait_ms = Math.min(RETRY_MS_MIN * 2 ** (delivery.tries - 1), RETRY_MS_MAX);
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      ready.push(delivery);
+      pump();
+    }, wait_ms);
+    timers.add(timer);
+  }
+
+  function post(event: SandboxEvent): Promise<boolean> {
+    const raw = Buffer.from(JSON.stringify(event));
+    return new Promise((resolve) => {
+      const request = httpRequest(options.url as string, {
+        method: 'POST',
+        agent,
+        timeout: TIMEOUT_MS,
+        headers: {
+          'content-type': 'application/json',
+          'content-length': raw.length,
+          [SIGNATURE_HEADER]: sign(options.secret, raw, Date.now()),
+        },
+      });
+      request.on('response', (response) => {
+        response.resume();
+        response.on('error', () => {});
+        resolve((response.statusCode ?? 500) < 300);
+      });
+      request.on('timeout', () => request.destroy());
+      request.on('error', () => resolve(false));
+      request.end(raw);
+    });
+  }
+
+  return {
+    send(event, copies = 1) {
+      if (!options.url || ready.length + timers.size >= WAITING_MAX) return options.on_over(event.id);
+      for (let i = 0; i < copies; i++) ready.push({ event, tries: 0 });
+      pump();
+    },
+    waiting: () => ready.length + timers.size + in_flight,
+    close() {
+      closed = true;
+      for (const timer of timers) clearTimeout(timer);
+      agent.destroy();
+    },
+  };
+}

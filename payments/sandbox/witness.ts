@@ -1,0 +1,62 @@
+/**
+ * What the sandbox's journal says about the money of each order: the independent witness of "nobody is charged twice,
+ * nobody pays for nothing". Reads the file alone and shares no code with what wrote the ledger.
+ */
+import { readJournal } from './journal.ts';
+import type { SandboxPayment } from './payment.ts';
+
+export type OrderMoney = {
+  payments: number;
+  /** Payments captured at any time, and those captured and not wholly refunded. */
+  captures: number;
+  unreversed_captures: number;
+  captured: number;
+  refunded: number;
+  /** Authorizations neither captured nor voided, and payments still pending. */
+  open: number;
+};
+
+export type Testimony = {
+  payments: number;
+  orders: Map<string, OrderMoney>;
+  captured: number;
+  refunded: number;
+  /** Orders with more than one unreversed capture: must be empty. */
+  charged_twice: string[];
+  /** Orders with an authorization or a pending payment left: must be empty in the end. */
+  open: string[];
+};
+
+export async function testimony(journal_path: string): Promise<Testimony> {
+  const payments = new Map<string, SandboxPayment>();
+  await readJournal(journal_path, (line) => {
+    if (line.kind === 'payment') payments.set(line.payment.id, line.payment);
+  });
+  const orders = new Map<string, OrderMoney>();
+  const sums = { captured: 0, refunded: 0 };
+  for (const payment of payments.values()) {
+    const order = orders.get(payment.order_id) ?? nothing();
+    orders.set(payment.order_id, order);
+    order.payments += 1;
+    order.captured += payment.captured;
+    order.refunded += payment.refunded;
+    if (payment.status === 'captured' || payment.status === 'refunded') order.captures += 1;
+    if (payment.status === 'captured') order.unreversed_captures += 1;
+    if (payment.status === 'authorized' || payment.status === 'pending') order.open += 1;
+    sums.captured += payment.captured;
+    sums.refunded += payment.refunded;
+  }
+  const named = (test: (order: OrderMoney) => boolean) =>
+    [...orders].filter(([, order]) => test(order)).map(([id]) => id);
+  return {
+    payments: payments.size,
+    orders,
+    ...sums,
+    charged_twice: named((order) => order.unreversed_captures > 1),
+    open: named((order) => order.open > 0),
+  };
+}
+
+function nothing(): OrderMoney {
+  return { payments: 0, captures: 0, unreversed_captures: 0, captured: 0, refunded: 0, open: 0 };
+}
