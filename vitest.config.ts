@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{domain,lua,ledger,platform,payments,engine,reconciler,web,bench,scripts,ops,test}/**/*.test.ts'],
+    include: [
+      '{domain,lua,ledger,platform,payments,engine,reconciler,web,bench,scripts,ops,test}/**/*.test.ts',
+    ],
     // One Redis and one Postgres for the whole run.
     globalSetup: './test/support/global-setup.ts',
     pool: 'forks',
