@@ -25,10 +25,15 @@ export type AttemptRow = {
   updated_at: Date;
   order_state: OrderState;
   road: Road;
+  /** Deadline of the order's hold. */
+  expires_at: Date;
+  /** The order is reserved and its hold not over: money may still be asked for. */
+  payable: boolean;
 };
 
 /** Columns of AttemptRow from `attempts a` and `orders o`. */
 export const ATTEMPT_COLUMNS = `
   a.id, a.order_id, a.no, a.psp, a.method_type, a.token, a.amount, a.currency, a.state, a.reversal_wanted,
   a.psp_ref, a.decline_code, a.tries, a.next_look_at, a.created_at, a.updated_at,
-  o.state AS order_state, o.road`;
+  o.state AS order_state, o.road, o.expires_at,
+  o.state = 'reserved' AND o.expires_at > (SELECT expiry_horizon()) AS payable`;

@@ -25,16 +25,20 @@ const RECORD_ATTEMPTS = {
     ), open AS (
       SELECT * FROM attempts WHERE order_id = ANY ($1) AND state IN ('pending', 'unknown')
     )
-    SELECT ${ATTEMPT_COLUMNS}
-    FROM (SELECT * FROM made UNION ALL SELECT * FROM open) AS a JOIN orders o ON o.id = a.order_id
+    SELECT ${ATTEMPT_COLUMNS}, a.made
+    FROM (SELECT *, true AS made FROM made UNION ALL SELECT *, false FROM open) AS a
+    JOIN orders o ON o.id = a.order_id
     ORDER BY a.order_id`,
 };
+
+/** `made`: just now, so the PSP can't know of it. */
+export type RecordedAttempt = AttemptRow & { made: boolean };
 
 /** Returns the attempts of these orders whose outcome is open. Orders that are over, or paid, have none. */
 export function recordAttempts(
   tx: Queryable,
   orderIds: readonly string[],
   options: { psp: string; look_again_ms: number },
-): Promise<AttemptRow[]> {
+): Promise<RecordedAttempt[]> {
   return rows(tx, RECORD_ATTEMPTS, [orderIds, options.psp, options.look_again_ms]);
 }
