@@ -1,0 +1,41 @@
+/** Who asks: what a verified token says. */
+import { NAME_PATTERN } from '../../domain/ids.ts';
+
+/** Each role may do what those before it may. */
+export const ROLES = ['buyer', 'merchant', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+export type Caller = {
+  /** Buyer or operator id. */
+  sub: string;
+  role: Role;
+  tenant: string;
+  /** When the token ends, ms since 1970. */
+  expires_at_ms: number;
+};
+
+export const AUDIENCE = 'stampede';
+export const DEFAULT_TENANT = 'default';
+
+const TENANT = new RegExp(NAME_PATTERN);
+/** Identity providers use more than names: "auth0|123", "a@b.example". */
+const SUBJECT = /^[\x21-\x7e]{1,128}$/;
+
+/** The caller that these claims make, or undefined if one of them is not as it must be. The audience is checked too. */
+export function callerOf(claims: Readonly<Record<string, unknown>>): Caller | undefined {
+  const { sub, role = 'buyer', tenant = DEFAULT_TENANT, exp, aud } = claims;
+  if (typeof sub !== 'string' || !SUBJECT.test(sub)) return undefined;
+  if (!isRole(role)) return undefined;
+  if (typeof tenant !== 'string' || !TENANT.test(tenant)) return undefined;
+  if (typeof exp !== 'number' || !Number.isFinite(exp)) return undefined;
+  if (aud !== AUDIENCE && !(Array.isArray(aud) && aud.includes(AUDIENCE))) return undefined;
+  return { sub, role, tenant, expires_at_ms: exp * 1000 };
+}
+
+export function roleSuffices(role: Role, needed: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+function isRole(value: unknown): value is Role {
+  return (ROLES as readonly unknown[]).includes(value);
+}
