@@ -1,11 +1,12 @@
 -- apply: gives stock, held units and purchase limits back, one numbered batch of the ledger's movements.
 -- KEYS: record available held buyers stream
--- ARGV: epoch generation n earliest_ms batch
+-- ARGV: epoch generation n earliest_ms buyers batch
 -- RETURNS: { 'refused', reason, epoch, generation } or { 'applied' } or { 'already' }
 --
 -- n         takes effect only if the sale holds n - 1; n or less has been applied, so sending again is
 --           harmless; a gap, or a result below zero, fences the sale (reason recovering)
--- batch     msgpack columns { skus, to_available, from_held, buyers, units }, all quantities >= 0
+-- buyers    16 bytes each
+-- batch     msgpack columns { skus, to_available, from_held, units }, all quantities >= 0; units a buyer
 -- earliest_ms  deadline of the oldest hold in the ledger, 0 if it has none
 
 -- @include lib/identity
@@ -17,8 +18,13 @@
 
 local record_key, available_key, held_key, buyers_key, stream_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, n, earliest_ms = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
-local batch = cmsgpack.unpack(ARGV[5])
-local skus, to_available, from_held, buyers, units = batch[1], batch[2], batch[3], batch[4], batch[5]
+local buyer_hashes, batch = ARGV[5], cmsgpack.unpack(ARGV[6])
+local skus, to_available, from_held, units = batch[1], batch[2], batch[3], batch[4]
+
+local buyers = {}
+for i = 1, #units do
+  buyers[i] = string.sub(buyer_hashes, 16 * i - 15, 16 * i)
+end
 
 local record = read_record(record_key)
 local refusal = guard(record_key, record, epoch)

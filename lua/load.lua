@@ -1,16 +1,16 @@
 -- load: makes the record of a new sale, with the recovery gate closed; the reconciler opens it with verify
 -- once the ledger knows that the sale is loaded. So "no record" can be told from "lost its memory".
 -- KEYS: record stream
--- ARGV: epoch generation fields
+-- ARGV: epoch generation fields...
 -- RETURNS: { 'loaded' } or { 'exists' }
 --
--- fields    msgpack { name, value, ... }: gate, times, limit, salt, route, currency
+-- fields    name, value, ...: gate, times, limit, salt, route, currency
 
 -- @include lib/clock
 -- @include lib/entry
 
 local record_key, stream_key = KEYS[1], KEYS[2]
-local epoch, generation, fields = ARGV[1], ARGV[2], cmsgpack.unpack(ARGV[3])
+local epoch, generation, first_field = ARGV[1], ARGV[2], 3
 
 if redis.call('EXISTS', record_key) == 1 then
   return { 'exists' }
@@ -19,5 +19,5 @@ local seq = append_entry(stream_key, { seq = '0' }, 'load', {
   at = now_ms(), n = 0, sku = {}, av = {}, he = {},
 })
 redis.call('HSET', record_key, 'epoch', epoch, 'generation', generation, 'identity', '', 'recovery', 'recovering',
-  'seq', string.format('%.0f', seq), 'applied_n', '0', 'earliest_ms', '0', unpack(fields))
+  'seq', string.format('%.0f', seq), 'applied_n', '0', 'earliest_ms', '0', unpack(ARGV, first_field))
 return { 'loaded' }

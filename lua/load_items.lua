@@ -3,7 +3,7 @@
 -- ARGV: batch
 -- RETURNS: { 'staged' } or { 'exists' } when the sale has a record already
 --
--- batch     msgpack { skus, quantities, catalog entries }
+-- batch     msgpack { skus, quantities, entries }, an entry being { position, name, unit_price }
 
 local record_key, available_key, held_key, catalog_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local batch = cmsgpack.unpack(ARGV[1])
@@ -16,7 +16,7 @@ local available, held, catalog = {}, {}, {}
 for i, sku in ipairs(skus) do
   available[2 * i - 1], available[2 * i] = sku, string.format('%.0f', quantities[i])
   held[2 * i - 1], held[2 * i] = sku, '0'
-  catalog[2 * i - 1], catalog[2 * i] = sku, entries[i]
+  catalog[2 * i - 1], catalog[2 * i] = sku, cmsgpack.pack(entries[i])
 end
 redis.call('HSET', available_key, unpack(available))
 redis.call('HSET', held_key, unpack(held))

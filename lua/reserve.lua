@@ -1,13 +1,16 @@
 -- reserve: decides who gets in, for a whole batch of requests at once. THE OVERSELL RULE IS HERE (take).
 -- KEYS: record available held buyers stream buckets...
--- ARGV: epoch generation first_day not_after_ms batch
+-- ARGV: epoch generation first_day not_after_ms hashes answers payloads batch
 -- RETURNS: { 'refused', reason, epoch, generation }
 --       or { 'done', now_ms, today, hold_ms, earliest_ms, limit, statuses, extras }
 --
 -- buckets   the record hashes of consecutive days, the first being first_day; this script picks
 --           today and the two before by Redis TIME, never by an engine's clock
--- batch     msgpack columns { ids, fingerprints, buyers, answers, payloads, skus, lines }:
---           skus are the distinct SKUs of the batch, lines is flat: count, (sku index, qty)* a request
+-- hashes    48 bytes a request: id, fingerprint, buyer, 16 bytes each
+-- answers, payloads  one after another; their lengths are in the batch
+-- batch     msgpack columns { skus, lines, answer_lengths, payload_lengths }: skus are the distinct SKUs of
+--           the batch, lines is flat: count, (sku index, qty)* a request
+--           (bytes travel outside of msgpack because cmsgpack knows text only)
 -- statuses  one character a request, in order:
 --           a accepted               r replay (extra: day, record)   m same key, other request
 --           t past not_after         n not open yet                  c closed
@@ -28,9 +31,16 @@
 local record_key, available_key, held_key, buyers_key, stream_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local first_bucket = 6
 local epoch, first_day, not_after_ms = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local batch = cmsgpack.unpack(ARGV[5])
-local ids, fingerprints, buyers, answers, payloads, skus, lines =
-  batch[1], batch[2], batch[3], batch[4], batch[5], batch[6], batch[7]
+local hashes, answers, payloads, batch = ARGV[5], ARGV[6], ARGV[7], cmsgpack.unpack(ARGV[8])
+local skus, lines, answer_lengths, payload_lengths = batch[1], batch[2], batch[3], batch[4]
+
+local ids, fingerprints, buyers = {}, {}, {}
+for i = 1, #answer_lengths do
+  local first = 48 * i - 47
+  ids[i] = string.sub(hashes, first, first + 15)
+  fingerprints[i] = string.sub(hashes, first + 16, first + 31)
+  buyers[i] = string.sub(hashes, first + 32, first + 47)
+end
 
 local record = read_record(record_key)
 local refusal = guard(record_key, record, epoch)
@@ -133,7 +143,7 @@ local closed = gate_status()
 local statuses, extras = {}, {}
 local taken_records, taken_orders, touched_buyers = {}, {}, {}
 local taken_here = {}
-local at = 1
+local at, answer_at, payload_at = 1, 1, 1
 for i, id in ipairs(ids) do
   local count = lines[at]
   at = at + 1
@@ -159,11 +169,11 @@ for i, id in ipairs(ids) do
       status = take(at, count)
       if not status then
         status = 'a'
-        local value = fingerprints[i] .. buyer .. stamp .. answers[i]
+        local value = fingerprints[i] .. buyer .. stamp .. string.sub(answers, answer_at, answer_at + answer_lengths[i] - 1)
         taken_here[id] = value
         taken_records[#taken_records + 1] = id
         taken_records[#taken_records + 1] = value
-        taken_orders[#taken_orders + 1] = payloads[i]
+        taken_orders[#taken_orders + 1] = string.sub(payloads, payload_at, payload_at + payload_lengths[i] - 1)
         if limit > 0 then
           owned[buyer] = owned[buyer] + units
           touched_buyers[buyer] = true
@@ -174,7 +184,7 @@ for i, id in ipairs(ids) do
     end
   end
   statuses[i] = status
-  at = at + 2 * count
+  at, answer_at, payload_at = at + 2 * count, answer_at + answer_lengths[i], payload_at + payload_lengths[i]
 end
 
 local earliest = tonumber(record.earliest_ms)

@@ -65,17 +65,17 @@ function buckets(place: SalePlace, now_ms: number): { first_day: number; keys: s
 
 // reserve ---------------------------------------------------------------------------------------
 
-/** Columns of one batch, as reserve.lua states them. All arrays but `skus` and `lines` have one element a request. */
+/** Columns of one batch, as reserve.lua states them; made by reserve-batch.ts. */
 export type ReserveBatch = {
-  ids: Buffer[];
-  fingerprints: Buffer[];
-  buyers: Buffer[];
-  answers: Buffer[];
-  payloads: Buffer[];
+  hashes: Buffer;
+  answers: Buffer;
+  payloads: Buffer;
   /** Distinct SKUs of the batch. */
   skus: string[];
   /** Flat: count, (index into skus from 1, qty) * count, for each request. */
   lines: number[];
+  answer_lengths: number[];
+  payload_lengths: number[];
 };
 
 /** One character a request; meanings in reserve.lua. */
@@ -102,20 +102,13 @@ export async function reserve(
 ): Promise<ReserveReply | Refusal> {
   const k = saleKeys(sale);
   const days = buckets(sale, times.now_ms);
-  const packed = pack([
-    batch.ids,
-    batch.fingerprints,
-    batch.buyers,
-    batch.answers,
-    batch.payloads,
-    batch.skus,
-    batch.lines,
-  ]);
+  const { hashes, answers, payloads } = batch;
+  const packed = pack([batch.skus, batch.lines, batch.answer_lengths, batch.payload_lengths]);
   const reply = await runScript(
     redis,
     SCRIPTS.reserve,
     [k.record, k.available, k.held, k.buyers, k.stream, ...days.keys],
-    [sale.epoch, sale.generation, days.first_day, times.not_after_ms, packed],
+    [sale.epoch, sale.generation, days.first_day, times.not_after_ms, hashes, answers, payloads, packed],
     timeout_ms,
   );
   return (
@@ -154,14 +147,14 @@ export async function apply(
     batch.items.map((item) => item.sku),
     batch.items.map((item) => item.to_available),
     batch.items.map((item) => item.from_held),
-    batch.buyers.map((buyer) => buyer.buyer_hash),
     batch.buyers.map((buyer) => buyer.units),
   ]);
+  const buyers = Buffer.concat(batch.buyers.map((buyer) => buyer.buyer_hash));
   const reply = await runScript(
     redis,
     SCRIPTS.apply,
     [k.record, k.available, k.held, k.buyers, k.stream],
-    [sale.epoch, sale.generation, batch.n, Math.round(batch.earliest_ms), packed],
+    [sale.epoch, sale.generation, batch.n, Math.round(batch.earliest_ms), buyers, packed],
     timeout_ms,
   );
   return refusal(reply) ?? { kind: text(reply[0]) as 'applied' | 'already' };
@@ -239,7 +232,7 @@ export async function loadItems(
   const packed = pack([
     items.map((item) => item.sku),
     items.map((item) => item.qty),
-    items.map((item) => pack([item.position, item.name, item.unit_price])),
+    items.map((item) => [item.position, item.name, item.unit_price]),
   ]);
   const keys = [k.record, k.available, k.held, k.catalog];
   const reply = await runScript(redis, SCRIPTS.load_items, keys, [packed], timeout_ms);
@@ -268,11 +261,11 @@ export async function load(
 ): Promise<'loaded' | 'exists'> {
   const k = saleKeys(sale);
   await withTimeout(redis.set(routeKey(fields.route), `${sale.tenant}:${sale.sale}`), timeout_ms);
-  const flat = Object.entries(fields).flatMap(([name, value]) => [
+  const flat_fields = Object.entries(fields).flatMap(([name, value]) => [
     name,
     Buffer.isBuffer(value) ? value : String(value),
   ]);
-  const args = [sale.epoch, sale.generation, pack(flat)];
+  const args = [sale.epoch, sale.generation, ...flat_fields];
   const reply = await runScript(redis, SCRIPTS.load, [k.record, k.stream], args, timeout_ms);
   return text(reply[0]) as 'loaded' | 'exists';
 }

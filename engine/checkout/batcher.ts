@@ -9,10 +9,11 @@
  */
 import type { Redis } from 'ioredis';
 import { BATCHES_IN_FLIGHT_MAX, PENDING_RESERVATIONS_MAX, RESERVE_DEADLINE_MS } from '../../domain/limits.ts';
+import { columns, type Prepared } from '../../lua/reserve-batch.ts';
 import { type Refusal, type ReserveReply, type ReserveStatus, reserve } from '../../lua/scripts.ts';
 import { RedisUnavailable, redisReady } from '../../platform/redis.ts';
 import { adoptEpoch, type Sale } from '../sales/sale.ts';
-import { batchSize, columns, type Prepared } from './batch.ts';
+import { batchSize } from './batch.ts';
 import { type RedisClock, steady_ms } from './redis-clock.ts';
 
 /** What became of one request: its status with its extras, or why there is none. */

@@ -8,8 +8,8 @@ import { mergeLines, priceOrder } from '../../domain/pricing.ts';
 import type { PricedLine } from '../../domain/types.ts';
 import { encodeOrderPayload } from '../../lua/order-payload.ts';
 import { decodeRecord, encodeAnswer } from '../../lua/reservation-record.ts';
+import type { Prepared } from '../../lua/reserve-batch.ts';
 import type { Sale } from '../sales/sale.ts';
-import type { Prepared } from './batch.ts';
 import {
   type Batcher,
   type BatchObserver,
