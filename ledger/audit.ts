@@ -95,15 +95,23 @@ export type LiveStock = {
 type AuditRow = Omit<SkuAudit, 'available_off' | 'held_off'> &
   Pick<SaleAudit, 'seq' | 'epoch' | 'applied_n' | 'sealed_n' | 'acked_n' | 'fenced_reason'>;
 
-/** `live`: what Redis held at a moment before this call, null if it had no record; leave it out to ask the ledger alone. */
-export async function auditSale(db: Queryable, saleNo: number, live?: LiveStock | null): Promise<SaleAudit> {
+/**
+ * Throws if there is no such sale. `readLive` asks Redis (null: it has no record); it is called after the
+ * ledger was read, so that Redis can't be seen behind it by traffic alone.
+ */
+export async function auditSale(
+  db: Queryable,
+  saleNo: number,
+  readLive?: () => Promise<LiveStock | null>,
+): Promise<SaleAudit> {
   const found = await rows<AuditRow>(db, AUDIT_SALE, [saleNo]);
   if (found.length === 0) throw new Error(`no sale ${saleNo}`);
   const { seq, epoch, applied_n, sealed_n, acked_n, fenced_reason } = found[0];
   const skus = found.map(skuAudit);
   const imbalance = skus.reduce((sum, s) => sum + Math.abs(s.available_off) + Math.abs(s.held_off), 0);
-  const check =
-    live === undefined ? ({ kind: 'not_asked' } as const) : compareLive({ seq, epoch, skus }, live);
+  const check: LiveCheck = readLive
+    ? compareLive({ seq, epoch, skus }, await readLive())
+    : { kind: 'not_asked' };
   return {
     sale_no: saleNo,
     seq,

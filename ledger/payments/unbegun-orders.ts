@@ -13,7 +13,7 @@ const UNBEGUN_ORDERS = {
       AND o.updated_at < now() - $2 * interval '1 millisecond'
       AND o.expires_at > (SELECT expiry_horizon())
       AND NOT EXISTS (SELECT FROM attempts a WHERE a.order_id = o.id)
-    ORDER BY o.id LIMIT $1`,
+    LIMIT $1`,
 };
 
 export async function unbegunOrders(

@@ -1,0 +1,183 @@
+/**
+ * Follows one sale's stream, step by step: loads it into Redis if it is new, ingests what is there, verifies
+ * and reopens after a restart, and fences where the two memories disagree.
+ */
+import type { Redis } from 'ioredis';
+import { effectiveGate } from '../../domain/gate.ts';
+import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
+import { CursorMoved } from '../../ledger/stream/move-cursor.ts';
+import { UndecodableEntry } from '../../lua/entries.ts';
+import { type Chunk, readChunk } from '../../lua/scripts.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Pool } from '../../platform/postgres.ts';
+import { type FenceReason, isLasting } from '../fence-reasons.ts';
+import { fenceSale } from '../fence-sale.ts';
+import type { StepResult } from '../loop.ts';
+import type { ReconcilerMetrics } from '../metrics.ts';
+import { placeOf } from '../sale-place.ts';
+import { loadSale } from '../verify/load-sale.ts';
+import { verifySale } from '../verify/verify-sale.ts';
+import { type EnqueueAuthorize, writeChunk } from './write-chunk.ts';
+
+export type FollowDeps = {
+  db: Pool;
+  redis: Redis;
+  log: Logger;
+  metrics: ReconcilerMetrics;
+  enqueueAuthorize: EnqueueAuthorize;
+  grace_ms: number;
+};
+
+/** What is known of a followed sale, for metrics. */
+export type FollowState = {
+  lag_entries: number;
+  /** When the follower fell behind (process clock, ms); undefined while it is not. */
+  behind_since_ms: number | undefined;
+  fenced: boolean;
+};
+
+export type Follower = {
+  step(): Promise<StepResult>;
+  state: Readonly<FollowState>;
+};
+
+/** A chunk is meant to carry about this many orders: enough for bulk statements, short transactions. */
+const CHUNK_ORDERS = 512;
+const CHUNK_ENTRIES_MAX = 256;
+
+export function followSale(deps: FollowDeps, saleNo: number): Follower {
+  const { db, redis, log, metrics } = deps;
+  const state: FollowState = { lag_entries: 0, behind_since_ms: undefined, fenced: false };
+  /** The ledger's row as last read or written by us; undefined: read it again. */
+  let sale: FollowedSale | undefined;
+  let count = 16;
+  /** The batch under way when the sale was last reopened without a restart. */
+  let reopened_with_batch = 0;
+
+  async function step(): Promise<StepResult> {
+    try {
+      sale ??= await followedSale(db, saleNo);
+      const result = await follow(sale);
+      state.fenced = sale !== undefined && sale.fenced_reason !== null;
+      return result;
+    } catch (error) {
+      sale = undefined;
+      state.behind_since_ms ??= Date.now();
+      if (error instanceof CursorMoved) return 'slow';
+      throw error;
+    }
+  }
+
+  async function follow(current: FollowedSale): Promise<StepResult> {
+    if (!current.loaded) return loadNew(current);
+    const chunk = await read(current);
+    if (chunk === 'undecodable') return fenced(current, 'undecodable_entry');
+    if (chunk.kind === 'missing') return fenced(current, 'no_record');
+
+    const followed =
+      chunk.identity_now === current.identity &&
+      chunk.epoch === current.epoch &&
+      chunk.generation === current.generation;
+    if (!followed) return verify(current, 'restarted');
+
+    note(current, chunk);
+    const problem = positionProblem(current, chunk);
+    if (problem) return fenced(current, problem);
+    if (chunk.entries.length > 0) return ingest(current, chunk);
+    if (chunk.recovery !== 'open') return verify(current, 'fenced');
+    if (current.fenced_reason) return fenced(current, current.fenced_reason as FenceReason);
+    return isQuiet(current, chunk) ? 'slow' : 'idle';
+  }
+
+  async function loadNew(current: FollowedSale): Promise<StepResult> {
+    if ((await loadSale(deps, current)) === 'foreign') return fenced(current, 'foreign_record');
+    sale = undefined;
+    return 'busy';
+  }
+
+  async function read(current: FollowedSale): Promise<Awaited<ReturnType<typeof readChunk>> | 'undecodable'> {
+    try {
+      return await readChunk(redis, placeOf(current), { after_seq: current.seq, count });
+    } catch (error) {
+      if (!(error instanceof UndecodableEntry)) throw error;
+      return 'undecodable';
+    }
+  }
+
+  async function ingest(current: FollowedSale, chunk: Chunk): Promise<StepResult> {
+    const { entries, now_ms } = chunk;
+    // Batches are sealed by another role, so our row may not know the newest.
+    const applied_n_last = entries[entries.length - 1].applied_n;
+    if (applied_n_last > current.sealed_n) {
+      current.sealed_n = (await followedSale(db, saleNo)).sealed_n;
+      if (applied_n_last > current.sealed_n) return fenced(current, 'movements_mismatch');
+    }
+    const done = metrics.ingestSeconds.startTimer();
+    const { grace_ms, enqueueAuthorize } = deps;
+    const plan = await writeChunk(db, { sale: current, entries, now_ms, grace_ms, enqueueAuthorize });
+    done();
+    metrics.ingestOrders.inc({ result: 'reserved' }, plan.orders.length - plan.rejected);
+    if (plan.rejected > 0) metrics.ingestOrders.inc({ result: 'rejected' }, plan.rejected);
+    if (plan.replayed > 0) metrics.ingestOrders.inc({ result: 'replayed' }, plan.replayed);
+    metrics.oversellPrevented.inc(plan.rejected);
+    const { seq, digest, chain, applied_n } = plan;
+    sale = { ...current, seq, digest, chain, applied_n };
+    if (plan.fenced_reason) await fenced(current, plan.fenced_reason);
+    note(sale ?? current, chunk);
+    const orders = plan.orders.length + plan.replayed;
+    const wanted = Math.ceil((CHUNK_ORDERS * entries.length) / Math.max(orders, entries.length));
+    count = Math.min(wanted, CHUNK_ENTRIES_MAX);
+    return 'busy';
+  }
+
+  async function verify(current: FollowedSale, why: 'restarted' | 'fenced'): Promise<StepResult> {
+    if (isLasting(current.fenced_reason)) return fenced(current, current.fenced_reason as FenceReason);
+    // A script fenced the sale although nothing restarted. Once may be an accident; again, with the same
+    // movements under way, they can't be applied.
+    const under_way = why === 'fenced' && current.sealed_n > current.acked_n ? current.sealed_n : 0;
+    if (under_way > 0 && under_way === reopened_with_batch) return fenced(current, 'redis_fenced');
+    const verdict = await verifySale(deps, saleNo);
+    sale = undefined;
+    if (verdict.kind === 'refused') return fenced(current, verdict.reason);
+    if (verdict.kind === 'opened') {
+      reopened_with_batch = under_way;
+      const { tenant, sale: id, seq } = current;
+      log.info({ tenant, sale: id, seq, epoch: verdict.epoch }, 'sale verified and opened');
+    }
+    return 'busy';
+  }
+
+  async function fenced(current: FollowedSale, reason: FenceReason): Promise<StepResult> {
+    sale = undefined;
+    state.fenced = true;
+    await fenceSale(deps, current, reason);
+    return 'slow';
+  }
+
+  function note(current: FollowedSale, chunk: Chunk): void {
+    state.lag_entries = Math.max(0, chunk.seq - current.seq);
+    if (state.lag_entries === 0) state.behind_since_ms = undefined;
+    else state.behind_since_ms ??= Date.now() - (chunk.now_ms - (chunk.entries[0]?.at_ms ?? chunk.now_ms));
+  }
+
+  return { step, state };
+}
+
+/** What is wrong with where Redis stands, if anything. */
+function positionProblem(sale: FollowedSale, chunk: Chunk): FenceReason | undefined {
+  if (chunk.seq < sale.seq) return 'redis_behind';
+  if (chunk.entries.length === 0) return chunk.seq > sale.seq ? 'stream_gap' : undefined;
+  if (chunk.entries.some((entry, i) => entry.seq !== sale.seq + 1 + i)) return 'stream_gap';
+  let applied_n = sale.applied_n;
+  for (const entry of chunk.entries) {
+    if (entry.applied_n < applied_n) return 'movements_mismatch';
+    applied_n = entry.applied_n;
+  }
+  return undefined;
+}
+
+/** Nobody can buy any more, and the ledger has everything. */
+function isQuiet(sale: FollowedSale, chunk: Chunk): boolean {
+  const gate = effectiveGate({ ...sale, gate: chunk.gate }, chunk.now_ms);
+  return gate === 'closed' && chunk.seq === sale.seq;
+}

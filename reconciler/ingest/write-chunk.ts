@@ -1,0 +1,56 @@
+/**
+ * One chunk of the stream into the ledger: orders, items, stock, movements, answers, payment jobs and the
+ * cursor in one transaction. A crash anywhere leaves the cursor where it was, and the chunk comes again.
+ */
+
+import { answerRequests } from '../../ledger/sales/operator-requests.ts';
+import type { FollowedSale } from '../../ledger/stream/cursor.ts';
+import { insertMovements } from '../../ledger/stream/insert-movements.ts';
+import { insertOrders } from '../../ledger/stream/insert-orders.ts';
+import { knownOrders } from '../../ledger/stream/known-orders.ts';
+import { lockStock } from '../../ledger/stream/lock-stock.ts';
+import { moveCursor } from '../../ledger/stream/move-cursor.ts';
+import { updateStock } from '../../ledger/stream/update-stock.ts';
+import type { StreamEntry } from '../../lua/entries.ts';
+import type { Pool, Queryable } from '../../platform/postgres.ts';
+import { withTransaction } from '../../platform/postgres.ts';
+import { type ChunkPlan, planChunk } from './plan-chunk.ts';
+
+/** Adds whatever makes payment begin for these orders, in the given transaction. */
+export type EnqueueAuthorize = (tx: Queryable, orderIds: readonly string[]) => Promise<void>;
+
+export type WriteChunk = {
+  sale: FollowedSale;
+  entries: readonly StreamEntry[];
+  /** Redis clock when the entries were read, ms. */
+  now_ms: number;
+  grace_ms: number;
+  enqueueAuthorize: EnqueueAuthorize;
+};
+
+/** Throws CursorMoved when the ledger's cursor is not where `sale` says: nothing was written. */
+export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
+  const { sale, entries } = chunk;
+  const skus = new Set<string>();
+  const order_ids: string[] = [];
+  for (const entry of entries) {
+    for (const { sku } of entry.stock) skus.add(sku);
+    for (const order of entry.orders) {
+      order_ids.push(order.order_id);
+      for (const { sku } of order.lines) skus.add(sku);
+    }
+  }
+  return withTransaction(pool, async (tx) => {
+    const stock = skus.size > 0 ? await lockStock(tx, sale.sale_no, [...skus]) : [];
+    const known = order_ids.length > 0 ? await knownOrders(tx, order_ids) : new Set<string>();
+    const { now_ms, grace_ms } = chunk;
+    const plan = planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known });
+    await insertOrders(tx, sale, plan.orders);
+    await insertMovements(tx, sale.sale_no, plan.movements);
+    await updateStock(tx, sale.sale_no, plan.stock);
+    await answerRequests(tx, sale.sale_no, plan.answers);
+    if (plan.to_authorize.length > 0) await chunk.enqueueAuthorize(tx, plan.to_authorize);
+    await moveCursor(tx, sale.sale_no, { ...plan, epoch: sale.epoch, from_seq: sale.seq });
+    return plan;
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * A supervised loop: steps follow one another, at once after work, ever slower while there is none, and a step
+ * that fails is tried again. Ends when its signal does, after the step under way.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a step did: `busy` work, `idle` nothing, `slow` nothing and nothing is expected soon. */
+export type StepResult = 'busy' | 'idle' | 'slow';
+
+export type LoopOptions = {
+  step: () => Promise<StepResult>;
+  signal: AbortSignal;
+  /** Told of a failed step; how long to wait before the next, ms. */
+  onError: (error: unknown) => number;
+  /** Pause after work, ms. */
+  busy_ms?: number;
+  /** Longest pause while idle, ms: reached by doubling. */
+  idle_ms_max?: number;
+  slow_ms?: number;
+};
+
+/** Never rejects. */
+export async function runLoop(options: LoopOptions): Promise<void> {
+  const { step, signal, onError, busy_ms = 5, idle_ms_max = 100, slow_ms = 1_000 } = options;
+  let idle_ms = busy_ms;
+  while (!signal.aborted) {
+    let pause_ms: number;
+    try {
+      const result = await step();
+      if (result === 'busy') idle_ms = busy_ms;
+      pause_ms = { busy: 0, idle: idle_ms, slow: slow_ms }[result];
+      if (result === 'idle') idle_ms = Math.min(idle_ms * 2, idle_ms_max);
+    } catch (error) {
+      pause_ms = onError(error);
+    }
+    // Even after work others get their turn.
+    await pause(pause_ms, signal);
+  }
+}
+
+/** Resolves after `ms`, or as soon as the signal ends. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,74 @@
+/** What the reconciler tells Prometheus. Base units, few labels. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import { FAST_BUCKETS_SECONDS, type Metrics } from '../platform/metrics.ts';
+
+export type ReconcilerMetrics = ReturnType<typeof createReconcilerMetrics>;
+
+export function createReconcilerMetrics(registry: Metrics) {
+  const registers = [registry];
+  return {
+    streamLagEntries: new Gauge({
+      name: 'stampede_stream_lag_entries',
+      help: 'Stream entries that the ledger has not ingested, all sales of this process together.',
+      registers,
+    }),
+    streamLagSeconds: new Gauge({
+      name: 'stampede_stream_lag_seconds',
+      help: 'How long the sale that is furthest behind has been behind its stream.',
+      registers,
+    }),
+    ingestOrders: new Counter({
+      name: 'stampede_ingest_orders_total',
+      help: 'Orders ingested, by what they became: reserved, rejected, or replayed (the ledger had them).',
+      labelNames: ['result'] as const,
+      registers,
+    }),
+    ingestSeconds: new Histogram({
+      name: 'stampede_ingest_seconds',
+      help: 'Time to write one chunk of a stream into the ledger.',
+      buckets: FAST_BUCKETS_SECONDS,
+      registers,
+    }),
+    activeReservations: new Gauge({
+      name: 'stampede_active_reservations',
+      help: 'Orders that hold stock and are not paid.',
+      registers,
+    }),
+    expiries: new Counter({
+      name: 'stampede_expiries_total',
+      help: 'Orders whose hold ended.',
+      registers,
+    }),
+    movementsSealed: new Counter({
+      name: 'stampede_movements_sealed_total',
+      help: 'Movements sealed into batches for Redis.',
+      registers,
+    }),
+    oversellPrevented: new Counter({
+      name: 'stampede_oversell_prevented_total',
+      help: 'Orders that Redis let in and the ledger rejected. Must be 0.',
+      registers,
+    }),
+    auditImbalance: new Gauge({
+      name: 'stampede_audit_imbalance',
+      help: 'Units by which the books of the audited sales are off. Must be 0.',
+      registers,
+    }),
+    fencedSales: new Gauge({
+      name: 'stampede_fenced_sales',
+      help: 'Sales that are kept closed until they are verified, rebuilt or passed by an operator.',
+      registers,
+    }),
+    stuckOrders: new Gauge({
+      name: 'stampede_stuck_orders',
+      help: 'Orders whose payment has stood still for too long.',
+      registers,
+    }),
+    orders: new Gauge({
+      name: 'stampede_orders',
+      help: 'Orders by state.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+  };
+}

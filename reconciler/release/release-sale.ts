@@ -1,0 +1,65 @@
+/**
+ * Takes to Redis what the ledger has for it: the operator's gate, and movements, batch by batch, one in flight.
+ * Everything is safe to send again; what Redis refuses is left to verification.
+ */
+import type { Redis } from 'ioredis';
+import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
+import { ackBatch } from '../../ledger/movements/ack-batch.ts';
+import { earliestHold, readBatch } from '../../ledger/movements/read-batch.ts';
+import { sealBatch } from '../../ledger/movements/seal-batch.ts';
+import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
+import { apply, gate } from '../../lua/scripts.ts';
+import type { Pool } from '../../platform/postgres.ts';
+import { withTimeout } from '../../platform/redis.ts';
+import type { ReconcilerMetrics } from '../metrics.ts';
+import { placeOf } from '../sale-place.ts';
+
+export type ReleaseDeps = { db: Pool; redis: Redis; metrics: Pick<ReconcilerMetrics, 'movementsSealed'> };
+
+/** Batches taken in a row before other sales get their turn. */
+const BATCHES_MAX = 20;
+
+/** True if anything was taken. Throws when Redis or the ledger is away. */
+export async function releaseSale(deps: ReleaseDeps, saleNo: number): Promise<boolean> {
+  const sale = await followedSale(deps.db, saleNo);
+  if (!sale.loaded || sale.fenced_reason !== null || sale.opened_epoch !== sale.epoch) return false;
+  let busy = await releaseGate(deps.redis, sale);
+  let next = sale.sealed_n > sale.acked_n ? sale.sealed_n : await seal(deps, saleNo);
+  for (let taken = 0; next !== undefined && taken < BATCHES_MAX; taken++) {
+    if (!(await releaseBatch(deps, sale, next))) return busy;
+    busy = true;
+    next = await seal(deps, saleNo);
+  }
+  return busy;
+}
+
+/** Sent until its entry has been ingested: only then does the ledger count it as taken. */
+async function releaseGate(redis: Redis, sale: FollowedSale): Promise<boolean> {
+  if (sale.gate_version <= sale.gate_version_seen) return false;
+  const reply = await gate(redis, placeOf(sale), { gate: sale.gate, version: sale.gate_version });
+  return reply.kind === 'set';
+}
+
+async function seal(deps: ReleaseDeps, saleNo: number): Promise<number | undefined> {
+  const sealed = await sealBatch(deps.db, saleNo);
+  if (sealed) deps.metrics.movementsSealed.inc(sealed.movements);
+  return sealed?.n;
+}
+
+async function releaseBatch(deps: ReleaseDeps, sale: FollowedSale, n: number): Promise<boolean> {
+  const { db, redis } = deps;
+  const batch = await readBatch(db, sale.sale_no, n);
+  const earliest_ms = await earliestDeadline(deps, sale.sale_no);
+  const reply = await apply(redis, placeOf(sale), { ...batch, earliest_ms });
+  if (reply.kind === 'refused') return false;
+  await ackBatch(db, sale.sale_no, n);
+  return true;
+}
+
+/** When the oldest hold ends, by the Redis clock, ms since 1970; 0 if nothing is held. Advice for buyers. */
+async function earliestDeadline({ db, redis }: ReleaseDeps, saleNo: number): Promise<number> {
+  const in_ms = await earliestHold(db, saleNo);
+  if (in_ms === undefined) return 0;
+  const [seconds, microseconds] = await withTimeout(redis.time(), REDIS_CALL_TIMEOUT_MS);
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) + Math.max(0, in_ms);
+}

@@ -1,0 +1,108 @@
+/**
+ * What was found out about an attempt, and what news that is to the ledger. Pure: the one place where a provider's
+ * words become states of ours, for answers, webhooks and looks alike.
+ */
+import { ATTEMPT_EDGES, type AttemptState } from '../../domain/attempt-machine.ts';
+import { ATTEMPTS_MAX } from '../../domain/limits.ts';
+import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
+import type { AttemptNews } from '../../ledger/payments/settle-attempts.ts';
+import type { Payment } from '../../payments/port.ts';
+
+export type Finding =
+  /** How the payment stands at its provider. */
+  | { kind: 'payment'; payment: Payment }
+  /** Refused, with nothing there. */
+  | { kind: 'declined'; code: string }
+  /** Nothing certain. */
+  | { kind: 'unknown'; reason: string }
+  /** There was nothing to do or to learn. */
+  | { kind: 'idle' };
+
+/** When the sweep looks again if nothing else happens, ms. */
+export const LOOK_AGAIN_MS = {
+  /** A first authorization is under way. */
+  begun: 30_000,
+  /** The provider decides: a webhook is to come, a look finds it anyway. From 2 s, doubling. */
+  pending_min: 2_000,
+  pending_max: 60_000,
+  /** A job of its own tries again, with gaps of up to 128 s. */
+  unknown: 180_000,
+  /** A capture is under way, or the buyer is to confirm. */
+  authorized: 30_000,
+  /** A reversal is under way. */
+  captured: 30_000,
+} as const;
+
+/**
+ * The news that a finding is, one after another: the provider may be several states ahead of the ledger. Empty when
+ * there is nothing to write.
+ */
+export function newsOf(attempt: AttemptRow, finding: Finding): AttemptNews[] {
+  const { id, state } = attempt;
+  switch (finding.kind) {
+    case 'idle':
+      return [];
+    case 'unknown':
+      // What is known stays known: that a capture's answer is lost says nothing about the authorization.
+      return [{ id, state: state === 'pending' ? 'unknown' : state, look_again_ms: lookAgain('unknown', attempt) }];
+    case 'declined':
+      return [
+        {
+          id,
+          state: 'declined',
+          decline_code: finding.code,
+          look_again_ms: lookAgain('declined', attempt),
+          final: isLastTry(attempt),
+        },
+      ];
+    case 'payment': {
+      const { payment } = finding;
+      const path = pathTo(state, payment.status);
+      return path.map((step) => ({
+        id,
+        state: step,
+        psp_ref: payment.psp_ref,
+        decline_code: payment.decline_code,
+        look_again_ms: lookAgain(step, attempt),
+        final: isLastTry(attempt),
+      }));
+    }
+  }
+}
+
+/** A payment that is not what was asked for is not settled; undefined when it is right. */
+export function wrongMoney(attempt: AttemptRow, payment: Payment): string | undefined {
+  if (attempt.reversal_wanted) return undefined;
+  if (payment.status !== 'authorized' && payment.status !== 'captured') return undefined;
+  if (payment.currency !== attempt.currency) return 'currency';
+  if (payment.amount !== attempt.amount) return 'amount';
+  if (payment.status === 'captured' && payment.captured !== attempt.amount) return 'captured amount';
+  return undefined;
+}
+
+/** On the checkout road the token is fixed, so a decline is the last word. */
+function isLastTry(attempt: AttemptRow): boolean {
+  return attempt.road === 'checkout' || attempt.no >= ATTEMPTS_MAX;
+}
+
+/** Shortest way along the machine's edges, without the start; the state itself if it is there already; empty if there is none. */
+export function pathTo(from: AttemptState, to: AttemptState): AttemptState[] {
+  if (from === to) return [to];
+  const ways: AttemptState[][] = [[from]];
+  for (const way of ways) {
+    for (const next of ATTEMPT_EDGES[way[way.length - 1]] as readonly AttemptState[]) {
+      if (next === to) return [...way.slice(1), to];
+      // Nobody forgets on the way to what is known.
+      if (next !== 'unknown' && next !== 'pending' && !way.includes(next)) ways.push([...way, next]);
+    }
+  }
+  return [];
+}
+
+function lookAgain(state: AttemptState, attempt: AttemptRow): number {
+  if (state === 'pending') {
+    return Math.min(LOOK_AGAIN_MS.pending_min * 2 ** Math.min(attempt.tries, 10), LOOK_AGAIN_MS.pending_max);
+  }
+  if (state === 'unknown' || state === 'authorized' || state === 'captured') return LOOK_AGAIN_MS[state];
+  return 0;
+}

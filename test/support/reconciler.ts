@@ -1,0 +1,147 @@
+/** One sale with its reconciler's roles, stepped by hand: real ledger, real Redis, no timers. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { Registry } from 'prom-client';
+import { buyerHash, encodeOrderId, requestHash } from '../../domain/ids.ts';
+import { priceOrder } from '../../domain/pricing.ts';
+import type { Gate, Line, Road } from '../../domain/types.ts';
+import { auditSale, type SaleAudit } from '../../ledger/audit.ts';
+import { createSale } from '../../ledger/sales/create-sale.ts';
+import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
+import { readLiveStock } from '../../lua/live-stock.ts';
+import { encodeOrderPayload } from '../../lua/order-payload.ts';
+import { columns } from '../../lua/reserve-batch.ts';
+import { reserve } from '../../lua/scripts.ts';
+import { createLog } from '../../platform/log.ts';
+import type { Pool } from '../../platform/postgres.ts';
+import { type FollowDeps, type Follower, followSale } from '../../reconciler/ingest/follow-sale.ts';
+import { createReconcilerMetrics } from '../../reconciler/metrics.ts';
+import { releaseSale } from '../../reconciler/release/release-sale.ts';
+import { placeOf } from '../../reconciler/sale-place.ts';
+
+export const PRICE = 1000;
+
+export type Rig = {
+  sale_no: number;
+  deps: FollowDeps;
+  follower: Follower;
+  /** The ledger's row as it is now. */
+  sale(): Promise<FollowedSale>;
+  /** Steps until the sale is open and the ledger has everything. Throws if that never happens. */
+  settle(): Promise<void>;
+  /** Takes stock as an engine does. Returns the status letters and the order ids. */
+  reserve(requests: readonly RigRequest[], options?: { epoch?: number }): Promise<Taken>;
+  release(): Promise<boolean>;
+  audit(): Promise<SaleAudit>;
+};
+
+export type RigRequest = { buyer?: string; key?: string; lines?: Line[]; road?: Road };
+export type Taken = { statuses: string; order_ids: string[]; refused?: string };
+
+export type RigOptions = {
+  db: Pool;
+  redis: Redis;
+  tenant?: string;
+  items?: readonly { sku: string; qty: number }[];
+  hold_ms?: number;
+  limit?: number;
+  gate?: Gate;
+  deps?: Partial<FollowDeps>;
+};
+
+export async function rig(options: RigOptions): Promise<Rig> {
+  const { db, redis, tenant = `t${randomBytes(4).toString('hex')}` } = options;
+  const items = options.items ?? [
+    { sku: 'a', qty: 100 },
+    { sku: 'b', qty: 100 },
+  ];
+  const made = await createSale(db, {
+    tenant,
+    id: 'sale',
+    currency: 'USD',
+    hold_ms: options.hold_ms ?? 600_000,
+    limit_per_buyer: options.limit ?? 0,
+    items: items.map((item) => ({ ...item, name: item.sku, unit_price: PRICE })),
+    body: {},
+  });
+  if (made.kind !== 'created') throw new Error(made.kind);
+  const { sale_no } = made;
+  const deps: FollowDeps = {
+    db,
+    redis,
+    log: createLog({ level: 'silent', service: 'test' }),
+    metrics: createReconcilerMetrics(new Registry()),
+    enqueueAuthorize: () => Promise.resolve(),
+    grace_ms: 30_000,
+    ...options.deps,
+  };
+  const follower = followSale(deps, sale_no);
+  const sale = () => followedSale(db, sale_no);
+  const settle = async () => {
+    for (let step = 0; step < 1_000; step++) {
+      const result = await follower.step();
+      const now = await sale();
+      const open = now.loaded && now.opened_epoch === now.epoch && now.epoch > 0;
+      if (result !== 'busy' && open && follower.state.lag_entries === 0) return;
+    }
+    throw new Error(`the sale does not settle: ${(await sale()).fenced_reason}`);
+  };
+  return {
+    sale_no,
+    deps,
+    follower,
+    sale,
+    settle,
+    reserve: async (requests, { epoch } = {}) => take(redis, await sale(), requests, epoch),
+    release: () => releaseSale(deps, sale_no),
+    audit: async () => {
+      const place = placeOf(await sale());
+      return auditSale(db, sale_no, () => readLiveStock(redis, place));
+    },
+  };
+}
+
+async function take(
+  redis: Redis,
+  sale: FollowedSale,
+  requests: readonly RigRequest[],
+  epoch = sale.epoch,
+): Promise<Taken> {
+  const prepared = requests.map((request) => {
+    const { buyer = `b-${randomUUID()}`, key = randomUUID(), lines = ONE, road = 'checkout' } = request;
+    const id = requestHash(sale.salt, sale.tenant, sale.sale, buyer, key);
+    const buyer_hash = buyerHash(sale.salt, buyer);
+    const priced = lines.map((line) => ({ ...line, unit_price: PRICE }));
+    const payload = encodeOrderPayload({
+      hash: id,
+      buyer,
+      buyer_hash,
+      fingerprint: FINGERPRINT,
+      road,
+      limit_units: sale.limit_per_buyer > 0 ? lines.reduce((sum, line) => sum + line.qty, 0) : 0,
+      lines: priced,
+      amounts: priceOrder('USD', priced),
+      payment_method: road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
+      shipping_address: null,
+    });
+    return {
+      id,
+      fingerprint: FINGERPRINT,
+      buyer_hash,
+      lines: priced,
+      answer: Buffer.from('answer'),
+      payload,
+    };
+  });
+  const token = { ...placeOf(sale), epoch };
+  const now = Date.now();
+  const reply = await reserve(redis, token, columns(prepared), { now_ms: now, not_after_ms: now + 60_000 });
+  if (reply.kind === 'refused') return { statuses: '', order_ids: [], refused: reply.reason };
+  const order_ids = prepared.map(({ id }) =>
+    encodeOrderId({ route: sale.route, day: reply.today, hash: id }),
+  );
+  return { statuses: reply.statuses, order_ids };
+}
+
+const ONE: Line[] = [{ sku: 'a', qty: 1 }];
+const FINGERPRINT = Buffer.alloc(16, 7);
