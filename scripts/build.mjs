@@ -108,4 +108,4 @@ function sourceStamp() {
   return hash.digest('hex');
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) build();
+if (argv[1] === fileURLToPath(import.meta.url) && (argv[2] !== '--if-stale' || buildIsStale())) build();
