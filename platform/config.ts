@@ -43,6 +43,8 @@ export type Config = {
   reconciler_port: number;
   sandbox_port: number;
   sandbox_dir: string;
+  /** How long stream entries are kept after the ledger has ingested them, ms. */
+  stream_keep_ms: number;
   /** The sale that the storefront shows; only the local stack has one. */
   demo_sale?: string;
   local_stack: boolean;
@@ -72,6 +74,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
     sandbox_port: port(env, 'SANDBOX_PORT', 3002),
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
+    stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),
     demo_sale: name(env, 'DEMO_SALE'),
     local_stack,
   };
@@ -143,6 +146,15 @@ function rate(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
     throw new ConfigError(`${key} must be a number a second up to ${RATE_MAX}, or off (it is "${text}")`);
   }
   return value;
+}
+
+function seconds(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
+  const text = env[key];
+  if (!text) return fallback;
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new ConfigError(`${key} must be a whole number of seconds from 1 (it is "${text}")`);
+  }
+  return Number(text);
 }
 
 function networks(env: NodeJS.ProcessEnv, key: string): Network[] {

@@ -2,20 +2,40 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { FAST_BUCKETS_SECONDS, type Metrics } from '../platform/metrics.ts';
 
+/** What a follower tells of its sale. */
+export type FollowState = {
+  lag_entries: number;
+  /** When it fell behind (process clock, ms); undefined while it is not. */
+  behind_since_ms: number | undefined;
+  fenced: boolean;
+};
+
 export type ReconcilerMetrics = ReturnType<typeof createReconcilerMetrics>;
 
-export function createReconcilerMetrics(registry: Metrics) {
+/** `followed`: the sales that this process follows, asked whenever the metrics are read. */
+export function createReconcilerMetrics(
+  registry: Metrics,
+  followed: () => readonly FollowState[] = () => [],
+) {
   const registers = [registry];
+  const behindMs = (state: FollowState) =>
+    state.behind_since_ms === undefined ? 0 : Date.now() - state.behind_since_ms;
   return {
     streamLagEntries: new Gauge({
       name: 'stampede_stream_lag_entries',
       help: 'Stream entries that the ledger has not ingested, all sales of this process together.',
       registers,
+      collect() {
+        this.set(followed().reduce((sum, state) => sum + state.lag_entries, 0));
+      },
     }),
     streamLagSeconds: new Gauge({
       name: 'stampede_stream_lag_seconds',
       help: 'How long the sale that is furthest behind has been behind its stream.',
       registers,
+      collect() {
+        this.set(Math.max(0, ...followed().map(behindMs)) / 1000);
+      },
     }),
     ingestOrders: new Counter({
       name: 'stampede_ingest_orders_total',
@@ -58,6 +78,9 @@ export function createReconcilerMetrics(registry: Metrics) {
       name: 'stampede_fenced_sales',
       help: 'Sales that are kept closed until they are verified, rebuilt or passed by an operator.',
       registers,
+      collect() {
+        this.set(followed().filter((state) => state.fenced).length);
+      },
     }),
     stuckOrders: new Gauge({
       name: 'stampede_stuck_orders',

@@ -13,7 +13,7 @@ import type { Pool } from '../../platform/postgres.ts';
 import { type FenceReason, isLasting } from '../fence-reasons.ts';
 import { fenceSale } from '../fence-sale.ts';
 import type { StepResult } from '../loop.ts';
-import type { ReconcilerMetrics } from '../metrics.ts';
+import type { FollowState, ReconcilerMetrics } from '../metrics.ts';
 import { placeOf } from '../sale-place.ts';
 import { loadSale } from '../verify/load-sale.ts';
 import { verifySale } from '../verify/verify-sale.ts';
@@ -26,14 +26,6 @@ export type FollowDeps = {
   metrics: ReconcilerMetrics;
   enqueueAuthorize: EnqueueAuthorize;
   grace_ms: number;
-};
-
-/** What is known of a followed sale, for metrics. */
-export type FollowState = {
-  lag_entries: number;
-  /** When the follower fell behind (process clock, ms); undefined while it is not. */
-  behind_since_ms: number | undefined;
-  fenced: boolean;
 };
 
 export type Follower = {

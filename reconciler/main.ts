@@ -1,0 +1,97 @@
+/** The reconciler as a process: DATABASE_URL, REDIS_URL, RECONCILER_PORT. Brings the ledger to the newest schema first. */
+import { migrate } from '../ledger/migrate.ts';
+import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
+import { installJobs } from '../payments/jobs/install.ts';
+import { ConfigError, loadConfig, required } from '../platform/config.ts';
+import { createLog } from '../platform/log.ts';
+import { createRegistry } from '../platform/metrics.ts';
+import { createPool } from '../platform/postgres.ts';
+import { connectRedis, redisReady } from '../platform/redis.ts';
+import { checkRedis } from '../platform/redis-check.ts';
+import { runLoop } from './loop.ts';
+import { startOpsServer } from './ops-server.ts';
+import { createReconciler } from './reconciler.ts';
+import { createSaleLocks } from './sale-locks.ts';
+import { stepErrors } from './step-errors.ts';
+
+/** Longest time for the steps under way after SIGTERM; what is not done then comes again at the next start. */
+const DRAIN_MS_MAX = 8_000;
+
+async function main(): Promise<void> {
+  const config = required(loadConfig(process.env), 'redis_url', 'database_url');
+  const log = createLog({ level: config.log_level, service: 'reconciler' });
+  const registry = createRegistry();
+  const { database_url: url } = config;
+  const on_error = (error: Error) => log.warn({ err: error }, 'a connection to the ledger was lost');
+  const db = createPool({ url, max: 12, application_name: 'stampede-reconciler', on_error });
+  const locks = createSaleLocks({ url, application_name: 'stampede-reconciler-locks', on_error });
+  const redis = connectRedis(config.redis_url);
+  redis.on('error', (error) => log.debug({ err: error }, 'connection to Redis'));
+
+  const ending = new AbortController();
+  const { signal } = ending;
+  const { stream_keep_ms: trim_age_ms } = config;
+  const reconciler = createReconciler({ db, redis, locks, log, registry, enqueueAuthorize, trim_age_ms });
+  const notReady = () => (signal.aborted ? 'ending' : reconciler.notReady());
+  const { reconciler_port: port, host } = config;
+  const server = await startOpsServer({ port, host, registry, notReady });
+
+  const end = (why: string) => {
+    if (signal.aborted) return;
+    log.info({ why }, 'the reconciler ends');
+    ending.abort();
+  };
+  process.on('SIGTERM', () => end('SIGTERM'));
+  // Under a supervisor Ctrl-C reaches everybody at once, and it is the supervisor who says when.
+  process.on('SIGINT', () => process.send || end('SIGINT'));
+  process.on('disconnect', () => end('the supervisor is gone'));
+
+  await untilPrepared();
+  if (!signal.aborted) {
+    log.info({ port }, 'the reconciler works');
+    process.send?.('ready');
+  }
+  signal.addEventListener('abort', () => setTimeout(() => process.exit(0), DRAIN_MS_MAX).unref());
+  await reconciler.run(signal);
+  await locks.close();
+  await db.end();
+  redis.disconnect();
+  server.close();
+  server.closeAllConnections();
+  process.exit(0);
+
+  /** Redis and the ledger may come later than we do. Throws if Redis must not be used. */
+  async function untilPrepared(): Promise<void> {
+    const prepared = new AbortController();
+    const onError = stepErrors(log, 'start');
+    let refusal: unknown;
+    await runLoop({
+      signal: AbortSignal.any([signal, prepared.signal]),
+      onError: (error) => Math.max(onError(error), 250),
+      step: async () => {
+        const run = await migrate(url);
+        if (run.length > 0) log.info({ migrations: run }, 'the ledger has a new schema');
+        await installJobs(db);
+        await redisReady(redis, 2_000);
+        try {
+          log.info(await checkRedis(redis), 'Redis checked');
+        } catch (error) {
+          // If it is still there it was not the connection that failed.
+          if (redis.status !== 'ready') throw error;
+          refusal = error;
+        }
+        prepared.abort();
+        return 'idle';
+      },
+    });
+    if (refusal) throw refusal;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const explained = error instanceof ConfigError || (error instanceof Error && error.name === 'Error');
+  console.error(explained ? (error as Error).message : error);
+  process.exit(1);
+}

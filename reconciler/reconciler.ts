@@ -1,0 +1,65 @@
+/** The reconciler's roles together. Several reconcilers may run: each sale and role has one active worker. */
+import type { Redis } from 'ioredis';
+import { DEADLINE_GRACE_MS, HEARTBEAT_PERIOD_MS } from '../domain/limits.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Metrics } from '../platform/metrics.ts';
+import type { Pool } from '../platform/postgres.ts';
+import { runAuditRole } from './audit/audit-role.ts';
+import { runExpireRole } from './expire/expire-role.ts';
+import { createIngestRole } from './ingest/ingest-role.ts';
+import type { EnqueueAuthorize } from './ingest/write-chunk.ts';
+import { createReconcilerMetrics } from './metrics.ts';
+import { runReleaseRole } from './release/release-role.ts';
+import type { SaleLocks } from './sale-locks.ts';
+
+export type ReconcilerOptions = {
+  db: Pool;
+  redis: Redis;
+  locks: SaleLocks;
+  log: Logger;
+  registry: Metrics;
+  enqueueAuthorize: EnqueueAuthorize;
+  /** Stream entries stay for so long even behind the cursor, ms. */
+  trim_age_ms: number;
+  grace_ms?: number;
+  heartbeat_ms?: number;
+};
+
+export type Reconciler = {
+  /** Works until the signal ends it, and the steps under way are done. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Null when it does its work, else what is missing. */
+  notReady(): string | null;
+};
+
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  const { db, redis, registry, grace_ms = DEADLINE_GRACE_MS, heartbeat_ms = HEARTBEAT_PERIOD_MS } = options;
+  const metrics = createReconcilerMetrics(registry, () => [...ingest.states().values()]);
+  const shared = { ...options, metrics, grace_ms, heartbeat_ms };
+  const ingest = createIngestRole(shared);
+  let beat_at_ms = Number.NEGATIVE_INFINITY;
+
+  return {
+    async run(signal) {
+      await Promise.all([
+        ingest.run(signal),
+        runReleaseRole(shared, signal),
+        runExpireRole(
+          {
+            ...shared,
+            onBeat: () => {
+              beat_at_ms = performance.now();
+            },
+          },
+          signal,
+        ),
+        runAuditRole({ ...shared, db, followed: () => ingest.states().keys() }, signal),
+      ]);
+    },
+    notReady() {
+      if (redis.status !== 'ready') return 'Redis is away';
+      if (performance.now() - beat_at_ms > 3 * heartbeat_ms) return 'the ledger is away';
+      return null;
+    },
+  };
+}
