@@ -26,7 +26,7 @@ const TWO_DECIMALS = new Set(
 
 /** Is this an active ISO 4217 currency code that we take? */
 export function isCurrency(code: string): boolean {
-  return TWO_DECIMALS.has(code) || code in EXPONENTS;
+  return TWO_DECIMALS.has(code) || Object.hasOwn(EXPONENTS, code);
 }
 
 /** Number of decimals of a currency's minor unit. Throws on a code that `isCurrency` refuses. */
