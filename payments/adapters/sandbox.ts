@@ -66,8 +66,9 @@ export function createSandboxPsp(settings: SandboxSettings): Psp {
   };
 }
 
-/** With these it says what is wrong with the request, or with the payment. Not 401 or 429: that is our own fault, not the buyer's. */
-const REFUSALS = [400, 402, 404, 409, 410, 422];
+/** With these it says what is wrong with the request, or with the payment. Not 401 or 429, which are our own
+ * fault, nor 422, a key used for another request: something was done under it. */
+const REFUSALS = [400, 402, 404, 409, 410];
 
 /** A 409 `in_progress` is our own first call, still under way; everything else that is no clear answer is unknown. */
 function outcomeOf(answer: JsonAnswer): Outcome {

@@ -54,14 +54,16 @@ export function createAdvance(calls: Calls): { advance: Advance; reverse: Advanc
     if (!trusted) {
       const known = await calls.look(attempt, until_ms);
       if (known.kind === 'absent') return unknown('payment_lost');
-      if (known.kind === 'unknown' || known.payment.status !== 'authorized') return judge(attempt, outcomeOf(known));
+      if (known.kind === 'unknown' || known.payment.status !== 'authorized')
+        return judge(attempt, outcomeOf(known));
       const wrong = wrongMoney(attempt, known.payment);
       if (wrong) return unknown(`wrong_${wrong}`);
     }
     const captured = judge(attempt, await calls.step('capture', attempt, until_ms));
     // Refused, and still only authorized: somebody has to come back.
     const { finding } = captured;
-    const open = finding.kind === 'declined' || (finding.kind === 'payment' && finding.payment.status === 'authorized');
+    const open =
+      finding.kind === 'declined' || (finding.kind === 'payment' && finding.payment.status === 'authorized');
     return open ? unknown('capture_refused') : captured;
   }
 

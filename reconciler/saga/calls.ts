@@ -3,9 +3,10 @@
  * for which the caller owns the work. A worker that was stopped and resumed must not ask for money on what it read
  * before: somebody else has the work by then.
  */
-import { type LookUp, type Outcome, idempotencyKey, type Psp, type Step } from '../../payments/port.ts';
-import type { Providers } from '../../payments/providers.ts';
+
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
+import { idempotencyKey, type LookUp, type Outcome, type Psp, type Step } from '../../payments/port.ts';
+import type { Providers } from '../../payments/providers.ts';
 import type { SagaMetrics } from './metrics.ts';
 
 export type Calls = {
@@ -28,8 +29,8 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
   ): Promise<T | typeof NOT_CALLED> {
     const psp = providers.byName(attempt.psp);
     if (!psp) return { ...NOT_CALLED };
-    let gate = gates.get(psp.name);
-    if (!gate) gates.set(psp.name, (gate = createGate(concurrency)));
+    const gate = gates.get(psp.name) ?? createGate(concurrency);
+    gates.set(psp.name, gate);
     await gate.enter();
     try {
       if (performance.now() > until_ms) return NOT_CALLED;

@@ -2,11 +2,12 @@
  * What was found out about an attempt, and what news that is to the ledger. Pure: the one place where a provider's
  * words become states of ours, for answers, webhooks and looks alike.
  */
-import { ATTEMPT_EDGES, type AttemptState } from '../../domain/attempt-machine.ts';
+import { type AttemptState, canAttemptTransition } from '../../domain/attempt-machine.ts';
 import { ATTEMPTS_MAX } from '../../domain/limits.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import type { AttemptNews } from '../../ledger/payments/settle-attempts.ts';
 import type { Payment } from '../../payments/port.ts';
+import { isOver } from './steps.ts';
 
 export type Finding =
   /** How the payment stands at its provider. */
@@ -39,12 +40,15 @@ export const LOOK_AGAIN_MS = {
  */
 export function newsOf(attempt: AttemptRow, finding: Finding): AttemptNews[] {
   const { id, state } = attempt;
+  if (isOver(state)) return [];
   switch (finding.kind) {
     case 'idle':
       return [];
     case 'unknown':
       // What is known stays known: that a capture's answer is lost says nothing about the authorization.
-      return [{ id, state: state === 'pending' ? 'unknown' : state, look_again_ms: lookAgain('unknown', attempt) }];
+      return [
+        { id, state: state === 'pending' ? 'unknown' : state, look_again_ms: lookAgain('unknown', attempt) },
+      ];
     case 'declined':
       return [
         {
@@ -85,18 +89,15 @@ function isLastTry(attempt: AttemptRow): boolean {
   return attempt.road === 'checkout' || attempt.no >= ATTEMPTS_MAX;
 }
 
-/** Shortest way along the machine's edges, without the start; the state itself if it is there already; empty if there is none. */
+/**
+ * The states to go through, without the start: the state itself if it is there already, none if that would be a step
+ * back. A payment that was refunded behind our back must not confirm its order on the way.
+ */
 export function pathTo(from: AttemptState, to: AttemptState): AttemptState[] {
-  if (from === to) return [to];
-  const ways: AttemptState[][] = [[from]];
-  for (const way of ways) {
-    for (const next of ATTEMPT_EDGES[way[way.length - 1]] as readonly AttemptState[]) {
-      if (next === to) return [...way.slice(1), to];
-      // Nobody forgets on the way to what is known.
-      if (next !== 'unknown' && next !== 'pending' && !way.includes(next)) ways.push([...way, next]);
-    }
-  }
-  return [];
+  if (from === to || canAttemptTransition(from, to)) return [to];
+  if (to !== 'refunded') return [];
+  if (from === 'pending') return ['unknown', 'refunded'];
+  return from === 'authorized' ? ['captured', 'refunded'] : [];
 }
 
 function lookAgain(state: AttemptState, attempt: AttemptRow): number {

@@ -42,14 +42,16 @@ const STEP_OF_STATE = {
   declined: 'none',
 } as const satisfies Record<AttemptState, SagaStep>;
 
-/** Orders whose money is due: the goods are theirs. */
-const DUE: readonly OrderState[] = ['confirmed', 'shipped', 'delivered'];
+/** Is the order's money due? The goods are its buyer's. */
+export function isDue(state: OrderState): boolean {
+  return state === 'confirmed' || state === 'shipped' || state === 'delivered';
+}
 
 export function nextStep(attempt: Standing): SagaStep {
   if (isOver(attempt.state)) return 'none';
   if (attempt.reversal_wanted) return 'reverse';
   if (attempt.state === 'pending' && attempt.made) return 'authorize';
-  if (attempt.state === 'authorized' && DUE.includes(attempt.order_state)) return 'capture';
+  if (attempt.state === 'authorized' && isDue(attempt.order_state)) return 'capture';
   return STEP_OF_STATE[attempt.state];
 }
 

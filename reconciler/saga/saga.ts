@@ -1,0 +1,186 @@
+/**
+ * The saga as one part of the reconciler: queues, workers, inbox and sweep. Any number of processes may run it.
+ *
+ *     const saga = await startSaga({ pool, database_url, providers, registry, log });
+ *     ... saga.stop()
+ */
+import PgBoss from 'pg-boss';
+import type { Registry } from 'prom-client';
+import { bossDb, installJobs } from '../../payments/jobs/install.ts';
+import { DEAD_LETTER_QUEUE, JOB_EXPIRES_S, QUEUES, type QueueName } from '../../payments/jobs/queues.ts';
+import type { Providers } from '../../payments/providers.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Pool } from '../../platform/postgres.ts';
+import { createAdvance } from './advance.ts';
+import { createCalls } from './calls.ts';
+import { createHandlers } from './handlers.ts';
+import { settleInbox } from './inbox.ts';
+import { listen } from './listener.ts';
+import { createSagaMetrics } from './metrics.ts';
+import { startQueueWorker } from './queue-worker.ts';
+import { createSettler } from './settler.ts';
+import { sweepAttempts, sweepOrders } from './sweep.ts';
+import { createWaker, type Waker } from './waker.ts';
+
+export type SagaOptions = {
+  pool: Pool;
+  /** For the connection that listens. */
+  database_url: string;
+  providers: Providers;
+  registry: Registry;
+  log: Logger;
+  /** Calls to one provider at once. */
+  concurrency?: number;
+  timings?: Partial<SagaTimings>;
+};
+
+export type SagaTimings = {
+  /** Queues and the inbox are asked at least this often, ms. */
+  poll_ms: number;
+  sweep_ms: number;
+  /** Orders that nobody has begun to pay for this long are begun by the sweep, ms. */
+  unbegun_ms: number;
+  /** How often dead letters are counted, ms. */
+  count_ms: number;
+  /** pg-boss expires and archives jobs this often, s. */
+  maintenance_s: number;
+};
+
+export type Saga = {
+  /** Ends what runs, in about two seconds at most; what is left is given back to the queues. */
+  stop(): Promise<void>;
+};
+
+const CONCURRENCY = 64;
+const TIMINGS: SagaTimings = {
+  poll_ms: 1_000,
+  sweep_ms: 1_000,
+  unbegun_ms: 10_000,
+  count_ms: 10_000,
+  maintenance_s: 30,
+};
+/** Half of a job's time: a call that begins by then has ended, and is written, before somebody else gets the job. */
+const CALL_WINDOW_MS = (JOB_EXPIRES_S * 1_000) / 2;
+const STOP_PATIENCE_MS = 1_200;
+
+/** Jobs at once: of chunks enough to keep the provider busy, and no more than end in their time. */
+const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
+  'saga-authorize': 8,
+  'saga-capture': 8,
+  'saga-reverse': 4,
+  'saga-look': 4,
+  'saga-retry': 32,
+};
+
+export async function startSaga(options: SagaOptions): Promise<Saga> {
+  const { pool, providers, log } = options;
+  const timings = { ...TIMINGS, ...options.timings };
+  const metrics = createSagaMetrics(options.registry);
+  await installJobs(pool);
+  const boss = new PgBoss({
+    db: bossDb(pool),
+    schedule: false,
+    maintenanceIntervalSeconds: timings.maintenance_s,
+    archiveCompletedAfterSeconds: 3_600,
+    deleteAfterDays: 3,
+  });
+  boss.on('error', (error) => log.warn({ err: error }, 'the job queues have trouble'));
+  await boss.start();
+
+  const calls = createCalls(providers, metrics, options.concurrency ?? CONCURRENCY);
+  const settler = createSettler(pool, ({ voided, refunded, unpaid }) => {
+    if (voided > 0) metrics.reversals.inc({ outcome: 'voided' }, voided);
+    if (refunded > 0) metrics.reversals.inc({ outcome: 'refunded' }, refunded);
+    if (unpaid.length === 0) return;
+    metrics.anomalies.inc({ what: 'payment_gone' }, unpaid.length);
+    log.error({ orders: unpaid }, 'money of confirmed orders has gone: the provider gave it back by itself');
+  });
+  const handlers = createHandlers({
+    pool,
+    providers,
+    settler,
+    ...createAdvance(calls),
+    on_unknown: (attempt, reason) => {
+      const what = { attempt: attempt.id, order: attempt.order_id, state: attempt.state, reason };
+      if (!reason.startsWith('wrong_') && reason !== 'payment_lost')
+        return log.debug(what, 'outcome unknown');
+      metrics.anomalies.inc({ what: reason });
+      log.error(what, 'the provider holds something else than was asked for');
+    },
+  });
+
+  const names = QUEUES.filter((queue) => queue !== DEAD_LETTER_QUEUE);
+  const workers = new Map(
+    names.map((queue) => [
+      queue as string,
+      startQueueWorker({
+        boss,
+        queue,
+        handler: handlers[queue],
+        concurrency: JOBS_AT_ONCE[queue],
+        poll_ms: timings.poll_ms,
+        call_window_ms: CALL_WINDOW_MS,
+        log,
+      }),
+    ]),
+  );
+  const inbox = repeat('inbox', timings.poll_ms, log, () => settleInbox(pool, providers, settler));
+  const sweep = repeat('sweep', timings.sweep_ms, log, async () => (await sweepAttempts(pool)) > 0);
+  const orders = repeat('orders', timings.unbegun_ms / 2, log, async () => {
+    const backlog = () => boss.getQueueSize('saga-authorize', { before: 'completed' });
+    const found = await sweepOrders(pool, timings.unbegun_ms, backlog);
+    if (found > 0) log.warn({ orders: found }, 'orders that nobody had begun to pay');
+    return false;
+  });
+  const count = repeat('count', timings.count_ms, log, async () => {
+    metrics.deadLetters.set(await boss.getQueueSize(DEAD_LETTER_QUEUE));
+    return false;
+  });
+  const listener = listen(options.database_url, (what) => {
+    if (what === undefined) for (const worker of workers.values()) worker.wake();
+    else workers.get(what)?.wake();
+    if (what === undefined || what === 'inbox') inbox.wake();
+  });
+
+  return {
+    async stop() {
+      await Promise.all([
+        listener.stop(),
+        inbox.stop(),
+        sweep.stop(),
+        orders.stop(),
+        count.stop(),
+        ...[...workers.values()].map((worker) => worker.stop(STOP_PATIENCE_MS)),
+      ]);
+      await boss.stop({ graceful: false, close: false });
+    },
+  };
+}
+
+/** Runs `work` again and again: at once while it returns true, else after `every_ms` or a wake. */
+function repeat(
+  what: string,
+  every_ms: number,
+  log: Logger,
+  work: () => Promise<boolean>,
+): Waker & { stop(): Promise<void> } {
+  const waker = createWaker();
+  let stopping = false;
+  const loop = (async () => {
+    while (!stopping) {
+      const more = await work().catch((error: unknown) => {
+        log.warn({ err: error, what }, 'the saga could not go on; it tries again');
+        return false;
+      });
+      if (!more && !stopping) await waker.wait(every_ms);
+    }
+  })();
+  return {
+    ...waker,
+    async stop() {
+      stopping = true;
+      waker.wake();
+      await loop;
+    },
+  };
+}
