@@ -11,8 +11,9 @@ export type Final = {
   code?: string;
   order_id?: string;
   total?: number;
-  /** Tries that brought no final answer. */
+  /** Tries that brought no final answer, and those of them that were answered at all. */
   lost: number;
+  refusals: { status: number; code: unknown; retry_after: string | null }[];
 };
 
 export type Sale = { id: string; items: { sku: string; qty: number }[]; units: number };
@@ -67,6 +68,7 @@ export function buyAll(
   let accepted = 0;
   return inParallel(buyers, options.lanes, async (buyer) => {
     const token = api.token(buyer.sub, 'buyer');
+    const refusals: Final['refusals'] = [];
     for (let lost = 0; ; lost += 1) {
       const answer = await api
         .call('POST', '/v1/checkout', { token, key: buyer.key, body })
@@ -78,7 +80,14 @@ export function buyAll(
           order_id?: string;
           amounts?: { total: number };
         };
-        return { buyer, status: answer.status, code, order_id, total: amounts?.total, lost };
+        return { buyer, status: answer.status, code, order_id, total: amounts?.total, lost, refusals };
+      }
+      if (answer) {
+        refusals.push({
+          status: answer.status,
+          code: answer.body.code,
+          retry_after: answer.headers.get('retry-after'),
+        });
       }
       if (Date.now() > deadline_ms)
         throw new Error(`${buyer.sub} has no answer: ${answer?.status} ${JSON.stringify(answer?.body)}`);

@@ -27,15 +27,15 @@ export type RunningStack = {
   pidOf(part: Part): number;
   /** Asks the ledger itself, on a connection of its own. */
   sql<T extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<T[]>;
-  /** What the sandbox PSP's own journal says about an order's money, by order id. */
-  money(): Promise<{ orders: Map<string, OrderMoney>; charged_twice: string[] }>;
+  /** The payments in the sandbox PSP's own journal, each as it is now. */
+  payments(): PspPayment[];
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
   /** kill -9 of the supervisor and all its parts at once. */
   killAll(): Promise<void>;
 };
 
-export type OrderMoney = { unreversed_captures: number; captured: number; refunded: number; open: number };
+export type PspPayment = { id: string; order_id: string; status: string; captured: number; refunded: number };
 
 const main = fileURLToPath(new URL('../../../dist/platform/local/main.js', import.meta.url));
 const READY_MS = 90_000;
@@ -97,13 +97,7 @@ export async function startStack(
         await client.end();
       }
     },
-    async money() {
-      const response = await fetch(`http://127.0.0.1:${state.ports.sandbox}/admin/money`, {
-        headers: { authorization: `Bearer ${state.psp_secret}` },
-      });
-      const body = (await response.json()) as { orders: Record<string, OrderMoney>; charged_twice: string[] };
-      return { orders: new Map(Object.entries(body.orders)), charged_twice: body.charged_twice };
-    },
+    payments: () => readPayments(join(data_dir, 'sandbox/sandbox.jsonl')),
     async stop() {
       child.kill('SIGTERM');
       const [code] = (await exited) as [number | null];
@@ -140,7 +134,7 @@ function spawnSupervisor(data_dir: string, settings: Readonly<Record<string, str
   return { child, output: () => readFileSync(log_file).subarray(begin).toString() };
 }
 
-type State = { jwt_secret: string; psp_secret: string; ports: { postgres: number; sandbox: number } };
+type State = { jwt_secret: string; ports: { postgres: number } };
 
 function readState(data_dir: string): State {
   return JSON.parse(readFileSync(join(data_dir, 'state.json'), 'utf8')) as State;
@@ -148,6 +142,16 @@ function readState(data_dir: string): State {
 
 function recorded(data_dir: string): { name: Part; pid: number }[] {
   return JSON.parse(readFileSync(join(data_dir, 'processes.json'), 'utf8'));
+}
+
+function readPayments(journal: string): PspPayment[] {
+  const payments = new Map<string, PspPayment>();
+  // The last line may be one that is just being written.
+  for (const text of readFileSync(journal, 'utf8').split('\n').slice(0, -1)) {
+    const line = JSON.parse(text) as { kind: string; payment: PspPayment };
+    if (line.kind === 'payment') payments.set(line.payment.id, line.payment);
+  }
+  return [...payments.values()];
 }
 
 function kill9(pid: number): void {
@@ -158,23 +162,33 @@ function kill9(pid: number): void {
   }
 }
 
-/** Every living process that was started for this data folder, by what the system knows of it. */
-export function processesOf(data_dir: string): string[] {
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
-    .flatMap((pid) => {
-      const found = describeProcess(pid);
-      if (!found) return [];
-      const mine = found.command.includes(data_dir) || environmentOf(pid).includes(`DATA_DIR=${data_dir}`);
-      return mine ? [`${pid} ${found.command}`] : [];
-    });
+export function childrenOf(parent: number): number[] {
+  return allProcesses().filter((pid) => {
+    const stat = textOf(`/proc/${pid}/stat`);
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(parent);
+  });
 }
 
-function environmentOf(pid: number): string[] {
+/** Every living process that was started for this data folder, by what the system knows of it. */
+export function processesOf(data_dir: string): string[] {
+  return allProcesses().flatMap((pid) => {
+    const found = pid === process.pid ? undefined : describeProcess(pid);
+    if (!found) return [];
+    const environment = textOf(`/proc/${pid}/environ`).split('\0');
+    const mine = found.command.includes(data_dir) || environment.includes(`DATA_DIR=${data_dir}`);
+    return mine ? [`${pid} ${found.command}`] : [];
+  });
+}
+
+function allProcesses(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+/** Empty if the process is gone or not ours. */
+function textOf(file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return readFileSync(file, 'utf8');
   } catch {
-    return [];
+    return '';
   }
 }
