@@ -48,6 +48,20 @@ function installPackages() {
   if (status !== 0) stop('npm ci failed; its message stands above. Run it again when the cause is gone.');
 }
 
+/** The HTTP library is a binary for each Node version, and the newer ones need a newer system. */
+async function checkHttpLibrary() {
+  try {
+    await import('uWebSockets.js');
+  } catch (error) {
+    say(
+      `uWebSockets.js does not run with Node ${process.versions.node} here: ${error.message.split('\n')[0]}`,
+    );
+    stop(
+      'On systems with a glibc older than 2.38 (Debian 12, Ubuntu 22.04) use Node 20; on Alpine use docker compose.',
+    );
+  }
+}
+
 async function buildIfStale() {
   const { build, buildIsStale } = await import('./build.mjs');
   if (!buildIsStale()) return;
@@ -90,6 +104,7 @@ async function main() {
     stop(`Usage: node scripts/bootstrap.mjs ${Object.keys(TARGETS).join(' | ')}`);
   checkNode();
   installPackages();
+  await checkHttpLibrary();
   await buildIfStale();
   if (target === 'test') runTests(args);
   else await runTarget(target, args);

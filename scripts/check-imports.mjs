@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const STORES = ['domain', 'lua', 'ledger', 'platform'];
 
-/** room -> the rooms it may import from (besides itself). A room is a folder; tests are a room of their own. */
+/** room -> the rooms it may import from (besides itself). A room is a folder; tests and what helps them are a room of their own. */
 const MAY_IMPORT = {
   domain: [],
   lua: STORES,
@@ -22,7 +22,7 @@ const MAY_IMPORT = {
   web: ['domain'],
   // The local stack composes the others.
   'platform/local': STORES,
-  bench: [...STORES, 'payments', 'engine', 'reconciler', 'platform/local'],
+  bench: [...STORES, 'payments', 'engine', 'reconciler', 'platform/local', 'test'],
   test: [...STORES, 'payments', 'engine', 'reconciler', 'platform/local', 'web', 'bench', 'scripts'],
   scripts: [],
 };
@@ -31,7 +31,7 @@ const IMPORT =
   /^\s*(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/gm;
 
 export function roomOf(file) {
-  if (/\.test\.ts$/.test(file)) return 'test';
+  if (/\.test\.ts$|\/testing\//.test(file)) return 'test';
   return file.startsWith('platform/local/') ? 'platform/local' : file.split('/')[0];
 }
 
