@@ -2,6 +2,7 @@
  * A supervised loop: steps follow one another, at once after work, ever slower while there is none, and a step
  * that fails is tried again. Ends when its signal does, after the step under way.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What a step did: `busy` work, `idle` nothing, `slow` nothing and nothing is expected soon. */
@@ -23,6 +24,8 @@ export type LoopOptions = {
 export async function runLoop(options: LoopOptions): Promise<void> {
   const { step, signal, onError, busy_ms = 5, idle_ms_max = 100, slow_ms = 1_000 } = options;
   let idle_ms = busy_ms;
+  // All loops of a process wait on one signal.
+  setMaxListeners(0, signal);
   while (!signal.aborted) {
     let pause_ms: number;
     try {

@@ -8,12 +8,14 @@
  * first, and the record takes it if it still is what was looked at.
  */
 import type { Redis } from 'ioredis';
+import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { issueEpoch } from '../../ledger/stream/issue-epoch.ts';
 import { markOpened } from '../../ledger/stream/mark-opened.ts';
 import { entryDigest, UndecodableEntry } from '../../lua/entries.ts';
 import { type Chunk, fence, readChunk, verifyOpen } from '../../lua/scripts.ts';
 import type { Queryable } from '../../platform/postgres.ts';
+import { withTimeout } from '../../platform/redis.ts';
 import { checkRedis } from '../../platform/redis-check.ts';
 import { PASSING_REASONS, type PassingReason } from '../fence-reasons.ts';
 import { placeOf } from '../sale-place.ts';
@@ -75,7 +77,8 @@ async function lookAtCursor(redis: Redis, sale: FollowedSale): Promise<Look> {
 /** A sale that was never open has nothing to lose. */
 async function durabilityProblem(redis: Redis, sale: FollowedSale): Promise<PassingReason | undefined> {
   if (sale.identity === '') return undefined;
-  return (await checkRedis(redis)).fsync === 'always' ? undefined : 'not_durable';
+  const { fsync } = await withTimeout(checkRedis(redis), REDIS_CALL_TIMEOUT_MS);
+  return fsync === 'always' ? undefined : 'not_durable';
 }
 
 function memoryProblem(sale: FollowedSale, chunk: Chunk, digest: Buffer | null): PassingReason | undefined {

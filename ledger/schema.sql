@@ -1,0 +1,398 @@
+-- Generated from the migrations by `npm run schema`; a test compares. Not run by anybody.
+
+CREATE TABLE attempt_transitions (
+  from_state text NOT NULL,
+  to_state text NOT NULL,
+  CONSTRAINT attempt_transitions_pkey PRIMARY KEY (from_state, to_state)
+);
+
+CREATE TABLE attempts (
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  order_id text COLLATE "C" NOT NULL,
+  no smallint NOT NULL,
+  psp text NOT NULL,
+  method_type text NOT NULL,
+  token text NOT NULL,
+  amount bigint NOT NULL,
+  currency text NOT NULL,
+  state text NOT NULL DEFAULT 'pending'::text,
+  reversal_wanted boolean NOT NULL DEFAULT false,
+  psp_ref text,
+  decline_code text,
+  tries integer NOT NULL DEFAULT 0,
+  next_look_at timestamp with time zone NOT NULL DEFAULT now(),
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT attempts_order_id_no_key UNIQUE (order_id, no),
+  CONSTRAINT attempts_pkey PRIMARY KEY (id),
+  CONSTRAINT attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  CONSTRAINT attempts_amount_check CHECK ((amount >= 0)),
+  CONSTRAINT attempts_no_check CHECK ((no > 0)),
+  CONSTRAINT attempts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
+) WITH (fillfactor=80);
+
+CREATE TABLE cursors (
+  sale_no bigint NOT NULL,
+  epoch bigint NOT NULL DEFAULT 0,
+  opened_epoch bigint NOT NULL DEFAULT 0,
+  generation bigint NOT NULL DEFAULT 1,
+  identity text NOT NULL DEFAULT ''::text,
+  seq bigint NOT NULL DEFAULT 0,
+  digest bytea,
+  chain bytea NOT NULL DEFAULT '\x'::bytea,
+  applied_n bigint NOT NULL DEFAULT 0,
+  sealed_n bigint NOT NULL DEFAULT 0,
+  acked_n bigint NOT NULL DEFAULT 0,
+  gate_version_seen bigint NOT NULL DEFAULT 0,
+  loaded boolean NOT NULL DEFAULT false,
+  fenced_reason text,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT cursors_pkey PRIMARY KEY (sale_no),
+  CONSTRAINT cursors_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT cursors_check CHECK ((opened_epoch <= epoch)),
+  CONSTRAINT cursors_check1 CHECK (((acked_n <= sealed_n) AND (applied_n <= sealed_n)))
+) WITH (fillfactor=50);
+
+CREATE TABLE heartbeat (
+  one boolean NOT NULL DEFAULT true,
+  up_since timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+  beat_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+  period_ms bigint NOT NULL DEFAULT 2000,
+  grace_ms bigint NOT NULL DEFAULT 30000,
+  CONSTRAINT heartbeat_pkey PRIMARY KEY (one),
+  CONSTRAINT heartbeat_grace_ms_check CHECK ((grace_ms >= 0)),
+  CONSTRAINT heartbeat_one_check CHECK (one),
+  CONSTRAINT heartbeat_period_ms_check CHECK ((period_ms > 0))
+);
+
+CREATE TABLE movements (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  sale_no bigint NOT NULL,
+  order_id text COLLATE "C",
+  sku text COLLATE "C" NOT NULL,
+  to_available bigint NOT NULL,
+  from_held bigint NOT NULL,
+  buyer_hash bytea,
+  buyer_units bigint NOT NULL DEFAULT 0,
+  n bigint,
+  CONSTRAINT movements_pkey PRIMARY KEY (id),
+  CONSTRAINT movements_check CHECK (((buyer_units >= 0) AND ((buyer_units = 0) OR (buyer_hash IS NOT NULL)))),
+  CONSTRAINT movements_from_held_check CHECK ((from_held >= 0)),
+  CONSTRAINT movements_to_available_check CHECK ((to_available >= 0))
+) WITH (fillfactor=80);
+
+CREATE TABLE operator_requests (
+  sale_no bigint NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  kind text NOT NULL,
+  fingerprint bytea NOT NULL,
+  answer jsonb,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT operator_requests_pkey PRIMARY KEY (sale_no, key),
+  CONSTRAINT operator_requests_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT operator_requests_kind_check CHECK ((kind = ANY (ARRAY['topup'::text, 'reduce'::text])))
+);
+
+CREATE TABLE order_events (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  order_id text COLLATE "C" NOT NULL,
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  from_state text,
+  to_state text NOT NULL,
+  cause text NOT NULL,
+  actor text NOT NULL,
+  CONSTRAINT order_events_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE order_items (
+  order_id text COLLATE "C" NOT NULL,
+  line smallint NOT NULL,
+  sku text COLLATE "C" NOT NULL,
+  qty bigint NOT NULL,
+  unit_price bigint NOT NULL,
+  CONSTRAINT order_items_pkey PRIMARY KEY (order_id, line),
+  CONSTRAINT order_items_qty_check CHECK ((qty > 0)),
+  CONSTRAINT order_items_unit_price_check CHECK ((unit_price >= 0))
+);
+
+CREATE TABLE order_transitions (
+  from_state text NOT NULL,
+  to_state text NOT NULL,
+  reserved smallint NOT NULL,
+  sold smallint NOT NULL,
+  to_available smallint NOT NULL,
+  from_held smallint NOT NULL,
+  CONSTRAINT order_transitions_pkey PRIMARY KEY (from_state, to_state)
+);
+
+CREATE TABLE orders (
+  id text COLLATE "C" NOT NULL,
+  sale_no bigint NOT NULL,
+  tenant text COLLATE "C" NOT NULL,
+  buyer text NOT NULL,
+  buyer_hash bytea NOT NULL,
+  fingerprint bytea NOT NULL,
+  state text NOT NULL,
+  road text NOT NULL,
+  currency text NOT NULL,
+  subtotal bigint NOT NULL,
+  discount bigint NOT NULL,
+  shipping bigint NOT NULL,
+  tax bigint NOT NULL,
+  total bigint NOT NULL,
+  reserved_at timestamp with time zone NOT NULL,
+  first_expires_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  extended boolean NOT NULL DEFAULT false,
+  payment_method jsonb,
+  shipping_address jsonb,
+  limit_units bigint NOT NULL,
+  seq bigint NOT NULL,
+  cause text NOT NULL,
+  actor text NOT NULL,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT orders_pkey PRIMARY KEY (id),
+  CONSTRAINT orders_check CHECK ((total = (((subtotal - discount) + shipping) + tax))),
+  CONSTRAINT orders_limit_units_check CHECK ((limit_units >= 0)),
+  CONSTRAINT orders_road_check CHECK ((road = ANY (ARRAY['checkout'::text, 'lock'::text])))
+) WITH (fillfactor=80);
+
+CREATE TABLE psp_events (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  provider text NOT NULL,
+  event_id text NOT NULL,
+  body jsonb NOT NULL,
+  received_at timestamp with time zone NOT NULL DEFAULT now(),
+  settled_at timestamp with time zone,
+  tries integer NOT NULL DEFAULT 0,
+  next_look_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT psp_events_provider_event_id_key UNIQUE (provider, event_id),
+  CONSTRAINT psp_events_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE quarantine (
+  sale_no bigint NOT NULL,
+  seq bigint NOT NULL,
+  raw bytea NOT NULL,
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  actor text NOT NULL,
+  CONSTRAINT quarantine_pkey PRIMARY KEY (sale_no, seq),
+  CONSTRAINT quarantine_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no)
+);
+
+CREATE TABLE sales (
+  sale_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  tenant text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  route bytea NOT NULL,
+  salt bytea NOT NULL,
+  currency text NOT NULL,
+  opens_at timestamp with time zone,
+  closes_at timestamp with time zone,
+  hold_ms bigint NOT NULL,
+  limit_per_buyer bigint NOT NULL,
+  gate text NOT NULL,
+  gate_version bigint NOT NULL DEFAULT 1,
+  body jsonb NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT sales_route_key UNIQUE (route),
+  CONSTRAINT sales_tenant_id_key UNIQUE (tenant, id),
+  CONSTRAINT sales_pkey PRIMARY KEY (sale_no),
+  CONSTRAINT sales_gate_check CHECK ((gate = ANY (ARRAY['scheduled'::text, 'open'::text, 'paused'::text, 'closed'::text]))),
+  CONSTRAINT sales_hold_ms_check CHECK ((hold_ms > 0)),
+  CONSTRAINT sales_limit_per_buyer_check CHECK ((limit_per_buyer >= 0)),
+  CONSTRAINT sales_route_check CHECK ((octet_length(route) = 6)),
+  CONSTRAINT sales_salt_check CHECK ((octet_length(salt) = 32))
+);
+
+CREATE TABLE skus (
+  sale_no bigint NOT NULL,
+  sku text COLLATE "C" NOT NULL,
+  "position" integer NOT NULL,
+  name text NOT NULL,
+  unit_price bigint NOT NULL,
+  total bigint NOT NULL,
+  reserved bigint NOT NULL DEFAULT 0,
+  sold bigint NOT NULL DEFAULT 0,
+  told_available bigint NOT NULL,
+  told_held bigint NOT NULL DEFAULT 0,
+  CONSTRAINT skus_sale_no_position_key UNIQUE (sale_no, "position"),
+  CONSTRAINT skus_pkey PRIMARY KEY (sale_no, sku),
+  CONSTRAINT skus_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT skus_unit_price_check CHECK ((unit_price >= 0)),
+  CONSTRAINT stock_is_never_oversold CHECK (((reserved >= 0) AND (sold >= 0) AND ((reserved + sold) <= total)))
+) WITH (fillfactor=50);
+
+CREATE INDEX attempts_by_reference ON public.attempts USING btree (psp, psp_ref) WHERE (psp_ref IS NOT NULL);
+CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE (state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text]));
+CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted));
+CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
+CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WHERE (n IS NULL);
+CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
+CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE (state = ANY (ARRAY['reserved'::text, 'authorized'::text]));
+CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
+
+CREATE OR REPLACE FUNCTION public.attempts_updated()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF NEW.state <> OLD.state AND NOT EXISTS (
+    SELECT FROM attempt_transitions WHERE from_state = OLD.state AND to_state = NEW.state
+  ) THEN
+    RAISE EXCEPTION 'attempt % may not go from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'attempt_transitions';
+  END IF;
+  IF OLD.reversal_wanted AND NOT NEW.reversal_wanted THEN
+    RAISE EXCEPTION 'attempt %: a reversal stays wanted', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION public.expiry_horizon()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT CASE
+    WHEN beat_at > now() - 2 * period_ms * interval '1 millisecond'
+      AND up_since + grace_ms * interval '1 millisecond' <= now() THEN now()
+    ELSE '-infinity'
+  END
+  FROM heartbeat
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.orders_inserted()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF EXISTS (SELECT FROM inserted WHERE state NOT IN ('reserved', 'rejected')) THEN
+    RAISE EXCEPTION 'an order begins as reserved or rejected' USING ERRCODE = 'check_violation';
+  END IF;
+  INSERT INTO order_events (order_id, to_state, cause, actor)
+    SELECT id, state, cause, actor FROM inserted ORDER BY id;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION public.orders_updated()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  ids text[];
+  froms text[];
+  tos text[];
+  refused text;
+  stock record;
+BEGIN
+  -- Both sides are grouped and not joined: the plan is made once, for the first call's row count, and a
+  -- join planned for one row takes a million steps for a thousand.
+  SELECT array_agg(id), array_agg(was), array_agg(becomes) INTO ids, froms, tos
+  FROM (
+    SELECT id, max(was) AS was, max(becomes) AS becomes
+    FROM (
+      SELECT id, state AS was, NULL AS becomes FROM before
+      UNION ALL
+      SELECT id, NULL, state FROM after
+    ) AS sides
+    GROUP BY id
+  ) AS pairs
+  WHERE was IS DISTINCT FROM becomes;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  SELECT format('order %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
+  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
+  LEFT JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
+  WHERE t.from_state IS NULL
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '%', refused USING ERRCODE = 'check_violation', CONSTRAINT = 'order_transitions';
+  END IF;
+
+  INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
+  SELECT o.id, c.was, c.becomes, o.cause, o.actor
+  FROM unnest(ids, froms, tos) AS c (id, was, becomes) JOIN orders o ON o.id = c.id
+  ORDER BY o.id;
+
+  UPDATE attempts a SET reversal_wanted = true, next_look_at = now(), updated_at = now()
+  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
+  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.to_available > 0
+  WHERE a.order_id = c.id AND a.state IN ('pending', 'unknown', 'authorized', 'captured')
+    AND NOT a.reversal_wanted;
+
+  WITH units AS MATERIALIZED (
+    SELECT o.sale_no, o.id AS order_id, o.buyer_hash, i.sku,
+      i.qty * t.reserved AS reserved, i.qty * t.sold AS sold,
+      i.qty * t.to_available AS to_available, i.qty * t.from_held AS from_held,
+      CASE WHEN i.line = 1 THEN o.limit_units * t.to_available ELSE 0 END AS buyer_units
+    FROM unnest(ids, froms, tos) AS c (id, was, becomes)
+    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
+      AND (t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)
+    JOIN orders o ON o.id = c.id
+    JOIN order_items i ON i.order_id = o.id
+  ), given_back AS (
+    INSERT INTO movements (sale_no, order_id, sku, to_available, from_held, buyer_hash, buyer_units)
+    SELECT sale_no, order_id, sku, to_available, from_held,
+      CASE WHEN buyer_units > 0 THEN buyer_hash END, buyer_units
+    FROM units
+  )
+  SELECT array_agg(sale_no) AS sale_nos, array_agg(sku) AS skus,
+    array_agg(reserved) AS reserved, array_agg(sold) AS sold
+  INTO stock
+  FROM (
+    SELECT sale_no, sku, sum(reserved)::bigint AS reserved, sum(sold)::bigint AS sold
+    FROM units GROUP BY sale_no, sku
+  ) AS sums;
+  IF stock.skus IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  PERFORM FROM skus s
+  JOIN unnest(stock.sale_nos, stock.skus) AS d (sale_no, sku) ON s.sale_no = d.sale_no AND s.sku = d.sku
+  ORDER BY s.sale_no, s.sku FOR NO KEY UPDATE OF s;
+  UPDATE skus s SET reserved = s.reserved + d.reserved, sold = s.sold + d.sold
+  FROM unnest(stock.sale_nos, stock.skus, stock.reserved, stock.sold) AS d (sale_no, sku, reserved, sold)
+  WHERE s.sale_no = d.sale_no AND s.sku = d.sku;
+  RETURN NULL;
+END $function$
+;
+
+CREATE TRIGGER attempts_updated BEFORE UPDATE ON public.attempts FOR EACH ROW EXECUTE FUNCTION attempts_updated();
+CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
+CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION orders_updated();
+
+-- order: authorized -> canceled (reserved -1, sold 0, to available 1, from held 1)
+-- order: authorized -> confirmed (reserved -1, sold 1, to available 0, from held 1)
+-- order: authorized -> expired (reserved -1, sold 0, to available 1, from held 1)
+-- order: authorized -> payment_failed (reserved -1, sold 0, to available 1, from held 1)
+-- order: confirmed -> canceled (reserved 0, sold -1, to available 1, from held 0)
+-- order: confirmed -> refunded (reserved 0, sold 0, to available 0, from held 0)
+-- order: confirmed -> shipped (reserved 0, sold 0, to available 0, from held 0)
+-- order: delivered -> refunded (reserved 0, sold 0, to available 0, from held 0)
+-- order: reserved -> authorized (reserved 0, sold 0, to available 0, from held 0)
+-- order: reserved -> canceled (reserved -1, sold 0, to available 1, from held 1)
+-- order: reserved -> expired (reserved -1, sold 0, to available 1, from held 1)
+-- order: reserved -> payment_failed (reserved -1, sold 0, to available 1, from held 1)
+-- order: shipped -> delivered (reserved 0, sold 0, to available 0, from held 0)
+-- order: shipped -> refunded (reserved 0, sold 0, to available 0, from held 0)
+-- attempt: authorized -> captured
+-- attempt: authorized -> unknown
+-- attempt: authorized -> voided
+-- attempt: captured -> refunded
+-- attempt: pending -> authorized
+-- attempt: pending -> captured
+-- attempt: pending -> declined
+-- attempt: pending -> unknown
+-- attempt: pending -> voided
+-- attempt: unknown -> authorized
+-- attempt: unknown -> captured
+-- attempt: unknown -> declined
+-- attempt: unknown -> pending
+-- attempt: unknown -> refunded
+-- attempt: unknown -> voided
