@@ -1,0 +1,71 @@
+/**
+ * Who buys, and in which sale: `/?sale=ID#token=JWT`, or, where the engine offers a demo, a session of its own.
+ * A token in the fragment never reaches a server's log; it is taken out of the address bar at once.
+ */
+
+export type Session = {
+  sale_id: string | undefined;
+  token: string | undefined;
+  /** `sub` of the token: whose orders these are. */
+  buyer: string | undefined;
+  demo: boolean;
+};
+
+type Place = {
+  location: Pick<Location, 'search' | 'hash' | 'pathname'>;
+  history: Pick<History, 'replaceState'>;
+};
+type Stores = { tab: Storage; browser: Storage };
+
+const TOKEN = 'stampede.token';
+const DEMO_TOKEN = 'stampede.demo-token';
+/** A token that ends within this is not begun with. */
+const SPARE_SECONDS = 600;
+
+export async function openSession(place: Place, stores: Stores, send: typeof fetch): Promise<Session> {
+  const sale_id = new URLSearchParams(place.location.search).get('sale') ?? undefined;
+  const given = new URLSearchParams(place.location.hash.slice(1)).get('token');
+  if (given) {
+    stores.tab.setItem(TOKEN, given);
+    place.history.replaceState(null, '', place.location.pathname + place.location.search);
+  }
+  const token = stores.tab.getItem(TOKEN) ?? undefined;
+  if (token) return { sale_id, token, buyer: claimsOf(token)?.sub, demo: false };
+  const demo = await openDemo(stores.browser, send);
+  return { ...demo, sale_id: sale_id ?? demo.sale_id };
+}
+
+/** The demo's sale may be another one than last time; the buyer stays the same as long as the token holds. */
+async function openDemo(store: Storage, send: typeof fetch): Promise<Session> {
+  const none = { sale_id: undefined, token: undefined, buyer: undefined, demo: false };
+  const response = await send('/demo/session', { method: 'POST' }).catch(() => undefined);
+  if (!response?.ok) return none;
+  const offered = (await response.json()) as { token: string; sale_id: string };
+  const kept = store.getItem(DEMO_TOKEN);
+  const token = kept && outlasts(kept, offered.token) ? kept : offered.token;
+  store.setItem(DEMO_TOKEN, token);
+  return { sale_id: offered.sale_id, token, buyer: claimsOf(token)?.sub, demo: true };
+}
+
+/** A token that the engine refuses (its secret is another one now) is not used again. */
+export function forgetToken(stores: Stores): void {
+  stores.tab.removeItem(TOKEN);
+  stores.browser.removeItem(DEMO_TOKEN);
+}
+
+/** Held against the time at which the new one was issued: the browser's clock may be wrong. */
+function outlasts(kept: string, offered: string): boolean {
+  const exp = claimsOf(kept)?.exp ?? 0;
+  const now = claimsOf(offered)?.iat ?? Date.now() / 1000;
+  return exp > now + SPARE_SECONDS;
+}
+
+function claimsOf(token: string): { sub?: string; exp?: number; iat?: number } | undefined {
+  try {
+    const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
+    const bytes = Uint8Array.from(atob(payload), (letter) => letter.codePointAt(0) ?? 0);
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
