@@ -21,6 +21,7 @@ async function startReconciler(): Promise<ChildProcess> {
     REDIS_URL: inject('redisUrl'),
     DATABASE_URL: ledger.url,
     RECONCILER_PORT: String(port),
+    PSP_SANDBOX_SECRET: 'nobody answers there',
     HOST: '127.0.0.1',
     LOG_LEVEL: 'warn',
   };

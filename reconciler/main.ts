@@ -1,7 +1,7 @@
-/** The reconciler as a process: DATABASE_URL, REDIS_URL, RECONCILER_PORT. Brings the ledger to the newest schema first. */
+/** The reconciler as a process: DATABASE_URL, REDIS_URL, PSP..., RECONCILER_PORT. Brings the ledger to the newest schema first. */
 import { migrate } from '../ledger/migrate.ts';
 import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
-import { installJobs } from '../payments/jobs/install.ts';
+import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
 import { createLog } from '../platform/log.ts';
 import { createRegistry } from '../platform/metrics.ts';
@@ -11,6 +11,7 @@ import { checkRedis } from '../platform/redis-check.ts';
 import { runLoop } from './loop.ts';
 import { startOpsServer } from './ops-server.ts';
 import { createReconciler } from './reconciler.ts';
+import { type Saga, startSaga } from './saga/saga.ts';
 import { createSaleLocks } from './sale-locks.ts';
 import { stepErrors } from './step-errors.ts';
 
@@ -18,12 +19,16 @@ import { stepErrors } from './step-errors.ts';
 const DRAIN_MS_MAX = 8_000;
 
 async function main(): Promise<void> {
-  const config = required(loadConfig(process.env), 'redis_url', 'database_url');
+  const config = required(loadConfig(process.env), 'redis_url', 'database_url', 'psp_sandbox_secret');
   const log = createLog({ level: config.log_level, service: 'reconciler' });
   const registry = createRegistry();
   const { database_url: url } = config;
   const on_error = (error: Error) => log.warn({ err: error }, 'a connection to the ledger was lost');
   const db = createPool({ url, max: 12, application_name: 'stampede-reconciler', on_error });
+  // A pool of its own: payments that wait for their provider must not keep stock waiting.
+  const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', on_error });
+  const providers = createProviders(config);
+  let saga: Saga | undefined;
   const locks = createSaleLocks({ url, application_name: 'stampede-reconciler-locks', on_error });
   const redis = connectRedis(config.redis_url);
   redis.on('error', (error) => log.debug({ err: error }, 'connection to Redis'));
@@ -52,9 +57,14 @@ async function main(): Promise<void> {
     process.send?.('ready');
   }
   signal.addEventListener('abort', () => setTimeout(() => process.exit(0), DRAIN_MS_MAX).unref());
-  await reconciler.run(signal);
+  const paid = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(saga?.stop()), { once: true });
+    if (signal.aborted) resolve(saga?.stop());
+  });
+  await Promise.all([reconciler.run(signal), paid]);
+  providers.close();
   await locks.close();
-  await db.end();
+  await Promise.all([db.end(), sagaDb.end()]);
   redis.disconnect();
   server.close();
   server.closeAllConnections();
@@ -71,7 +81,6 @@ async function main(): Promise<void> {
       step: async () => {
         const run = await migrate(url);
         if (run.length > 0) log.info({ migrations: run }, 'the ledger has a new schema');
-        await installJobs(db);
         await redisReady(redis, 2_000);
         try {
           log.info(await checkRedis(redis), 'Redis checked');
@@ -80,6 +89,7 @@ async function main(): Promise<void> {
           if (redis.status !== 'ready') throw error;
           refusal = error;
         }
+        if (!refusal) saga = await startSaga({ pool: sagaDb, database_url: url, providers, registry, log });
         prepared.abort();
         return 'idle';
       },

@@ -11,6 +11,7 @@ import { DEAD_LETTER_QUEUE, JOB_EXPIRES_S, QUEUES, type QueueName } from '../../
 import type { Providers } from '../../payments/providers.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
+import { stepErrors } from '../step-errors.ts';
 import { createAdvance } from './advance.ts';
 import { createCalls } from './calls.ts';
 import { createHandlers } from './handlers.ts';
@@ -75,7 +76,6 @@ const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
 export async function startSaga(options: SagaOptions): Promise<Saga> {
   const { pool, providers, log } = options;
   const timings = { ...TIMINGS, ...options.timings };
-  const metrics = createSagaMetrics(options.registry);
   await installJobs(pool);
   const boss = new PgBoss({
     db: bossDb(pool),
@@ -87,6 +87,8 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   boss.on('error', (error) => log.warn({ err: error }, 'the job queues have trouble'));
   await boss.start();
 
+  // Nothing below fails: who could not start may try again.
+  const metrics = createSagaMetrics(options.registry);
   const calls = createCalls(providers, metrics, options.concurrency ?? CONCURRENCY);
   const settler = createSettler(pool, ({ voided, refunded, unpaid }) => {
     if (voided > 0) metrics.reversals.inc({ outcome: 'voided' }, voided);
@@ -165,14 +167,13 @@ function repeat(
   work: () => Promise<boolean>,
 ): Waker & { stop(): Promise<void> } {
   const waker = createWaker();
+  const onError = stepErrors(log, `saga ${what}`);
   let stopping = false;
+  const step = () => work().then((more) => (more ? 0 : every_ms), onError);
   const loop = (async () => {
     while (!stopping) {
-      const more = await work().catch((error: unknown) => {
-        log.warn({ err: error, what }, 'the saga could not go on; it tries again');
-        return false;
-      });
-      if (!more && !stopping) await waker.wait(every_ms);
+      const wait_ms = await step();
+      if (wait_ms > 0 && !stopping) await waker.wait(wait_ms);
     }
   })();
   return {
