@@ -12,10 +12,21 @@ export type Caller = {
   tenant: string;
   /** When the token ends, ms since 1970. */
   expires_at_ms: number;
+  /** Whom a limit per buyer is about. */
+  limit_key: string;
 };
 
 export const AUDIENCE = 'stampede';
 export const DEFAULT_TENANT = 'default';
+
+/** Who sent no token, on routes that need none. No buyer has an empty id. */
+export const ANYONE: Caller = {
+  sub: '',
+  role: 'buyer',
+  tenant: DEFAULT_TENANT,
+  expires_at_ms: Number.POSITIVE_INFINITY,
+  limit_key: '',
+};
 
 const TENANT = new RegExp(NAME_PATTERN);
 /** Identity providers use more than names: "auth0|123", "a@b.example". */
@@ -29,7 +40,7 @@ export function callerOf(claims: Readonly<Record<string, unknown>>): Caller | un
   if (typeof tenant !== 'string' || !TENANT.test(tenant)) return undefined;
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return undefined;
   if (aud !== AUDIENCE && !(Array.isArray(aud) && aud.includes(AUDIENCE))) return undefined;
-  return { sub, role, tenant, expires_at_ms: exp * 1000 };
+  return { sub, role, tenant, expires_at_ms: exp * 1000, limit_key: `${tenant}:${sub}` };
 }
 
 export function roleSuffices(role: Role, needed: Role): boolean {

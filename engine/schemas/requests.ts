@@ -13,8 +13,9 @@ import {
   time,
   unitPrice,
 } from './fragments.ts';
+import type { BodySchema } from './validate.ts';
 
-export const checkoutBody = {
+const checkout = {
   $id: 'CheckoutRequest',
   type: 'object',
   additionalProperties: false,
@@ -27,36 +28,40 @@ export const checkoutBody = {
     coupon_code: { description: 'Not offered yet', 'x-refused': 'there are no coupons yet: leave it out' },
   },
 } as const;
-export type CheckoutBody = FromSchema<typeof checkoutBody>;
+export type CheckoutBody = FromSchema<typeof checkout>;
+export const checkoutBody: BodySchema<CheckoutBody> = checkout;
 
-export const lockBody = {
+const lock = {
   $id: 'LockRequest',
   type: 'object',
   additionalProperties: false,
   required: ['sale_id', 'items'],
   properties: { sale_id: name, items: orderLines },
 } as const;
-export type LockBody = FromSchema<typeof lockBody>;
+export type LockBody = FromSchema<typeof lock>;
+export const lockBody: BodySchema<LockBody> = lock;
 
-export const initiateBody = {
+const initiate = {
   $id: 'PaymentRequest',
   type: 'object',
   additionalProperties: false,
   required: ['order_id', 'payment_method'],
   properties: { order_id: orderId, payment_method: paymentMethod },
 } as const;
-export type InitiateBody = FromSchema<typeof initiateBody>;
+export type InitiateBody = FromSchema<typeof initiate>;
+export const initiateBody: BodySchema<InitiateBody> = initiate;
 
-export const confirmBody = {
+const confirm = {
   $id: 'ConfirmRequest',
   type: 'object',
   additionalProperties: false,
   required: ['order_id'],
   properties: { order_id: orderId },
 } as const;
-export type ConfirmBody = FromSchema<typeof confirmBody>;
+export type ConfirmBody = FromSchema<typeof confirm>;
+export const confirmBody: BodySchema<ConfirmBody> = confirm;
 
-export const saleBody = {
+const sale = {
   $id: 'SaleRequest',
   type: 'object',
   additionalProperties: false,
@@ -87,9 +92,10 @@ export const saleBody = {
     },
   },
 } as const;
-export type SaleBody = FromSchema<typeof saleBody>;
+export type SaleBody = FromSchema<typeof sale>;
+export const saleBody: BodySchema<SaleBody> = sale;
 
-export const stockChangeBody = {
+const stockChange = {
   $id: 'StockChangeRequest',
   type: 'object',
   additionalProperties: false,
@@ -108,7 +114,9 @@ export const stockChangeBody = {
     },
   },
 } as const;
-export type StockChangeBody = FromSchema<typeof stockChangeBody>;
+export type StockChangeBody = FromSchema<typeof stockChange>;
+export const stockChangeBody: BodySchema<StockChangeBody> = stockChange;
 
 /** Routes that need nothing said: no body, or an empty object. */
-export const noBody = { $id: 'Nothing', type: 'object', additionalProperties: false } as const;
+const nothing = { $id: 'Nothing', type: 'object', additionalProperties: false } as const;
+export const noBody: BodySchema<unknown> = nothing;

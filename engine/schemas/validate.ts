@@ -11,6 +11,9 @@ import { ORDER_ID_PATTERN } from './fragments.ts';
 /** `path` is a JSON pointer into the body. */
 export type Fault = { path: string; message: string };
 
+/** A schema, and the type of what passes it. */
+export type BodySchema<T> = { readonly $id: string; readonly passes?: T };
+
 /** The value itself, known to fit, or what is wrong with it. */
 export type Validated<T> = { value: T } | { faults: Fault[] };
 export type Validate<T> = (value: unknown) => Validated<T>;
@@ -42,7 +45,7 @@ ajv.addKeyword({
 });
 ajv.addKeyword({ keyword: 'x-refused', schemaType: 'string', validate: () => false });
 
-export function compile<T>(schema: object): Validate<T> {
+export function compile<T>(schema: BodySchema<T>): Validate<T> {
   const check = ajv.compile(schema) as ValidateFunction;
   return (value) => {
     if (check(value)) return { value: value as T };

@@ -1,0 +1,327 @@
+/**
+ * The HTTP server: the only file that knows uWebSockets.js. It reads the head once, the body up to its cap,
+ * and sends each reply exactly once or, when the client has gone, never.
+ */
+
+import uWS, { type HttpRequest, type HttpResponse, type WebSocket } from 'uWebSockets.js';
+import { randomBytes } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import { BODY_BYTES_MAX } from '../domain/limits.ts';
+import type { Admitted, Endpoint, LiveEndpoint } from './endpoint.ts';
+import { isRefusal, PROBLEM_TYPE, problemBody, type Reply, refuse, statusOf } from './reply.ts';
+import { createRequestIds, emptyHead, framingFault, type Head, takeHeader } from './request.ts';
+
+export type HttpOptions = {
+  host: string;
+  /** 0: any that is free. */
+  port: number;
+  endpoints: readonly Endpoint[];
+  live: readonly LiveEndpoint[];
+  /** Answers GET and HEAD of paths that no endpoint has. */
+  fallback(head: Head): Reply | Promise<Reply>;
+  /** Read the address of each connection? It costs a microsecond. */
+  peer_wanted: boolean;
+  failed(error: unknown, head: Head): void;
+};
+
+export type HttpServer = {
+  port: number;
+  publish(topic: string, message: string): void;
+  /** Stops listening, finishes what is under way for at most `patience_ms`, then closes every connection. */
+  close(patience_ms: number): Promise<void>;
+};
+
+/** One request and what has become of it. */
+type Exchange = {
+  res: HttpResponse;
+  head: Head;
+  endpoint: Endpoint | undefined;
+  started_ms: number;
+  /** `settled`: answered, or there is nobody to answer and nothing left to do. */
+  state: 'reading' | 'working' | 'settled';
+  gone: boolean;
+  close_after: boolean;
+};
+
+type Socket = { topic: string };
+
+/** A body this long is not read to its end: the connection is closed. */
+const DISCARD_BYTES_MAX = 1024 * 1024;
+const IDLE_WEBSOCKET_SECONDS = 60;
+const DRAIN_POLL_MS = 10;
+
+/** Rejects with a line for the operator if the port can't be had. */
+export function serveHttp(options: HttpOptions): Promise<HttpServer> {
+  const requestId = createRequestIds(randomBytes(6).toString('hex'));
+  const app = uWS.App();
+  const sockets = new Set<WebSocket<Socket>>();
+  let under_way = 0;
+  let draining = false;
+
+  /** `params`: how many the path has, or -1 where no endpoint has matched. */
+  function readHead(res: HttpResponse, req: HttpRequest, params: number, all = false): Head {
+    const head = emptyHead(req.getCaseSensitiveMethod().toUpperCase());
+    if (params < 0) head.path = req.getUrl();
+    else if (params > 0) head.params = readParams(req, params);
+    head.query = req.getQuery() ?? '';
+    if (options.peer_wanted) head.peer = Buffer.from(res.getRemoteAddressAsText()).toString();
+    if (all) head.all = Object.create(null);
+    req.forEach((name, value) => {
+      takeHeader(head, name, value);
+    });
+    head.request_id = requestId(head.offered_id);
+    return head;
+  }
+
+  function begin(res: HttpResponse, head: Head, endpoint?: Endpoint): Exchange {
+    const started_ms = performance.now();
+    const exchange: Exchange = {
+      ...{ res, head, endpoint, started_ms },
+      ...{ state: 'working', gone: false, close_after: false },
+    };
+    under_way += 1;
+    res.onAborted(() => {
+      exchange.gone = true;
+      // Its body will never be whole.
+      if (exchange.state === 'reading') settle(exchange);
+    });
+    return exchange;
+  }
+
+  function settle(exchange: Exchange): void {
+    exchange.state = 'settled';
+    under_way -= 1;
+  }
+
+  /** Sends the reply now, or when it is there. What is rejected becomes a 500 that tells nothing of the inside. */
+  function finish(exchange: Exchange, reply: Reply | Promise<Reply>): void {
+    if (reply instanceof Promise) {
+      reply.then(
+        (value) => finish(exchange, value),
+        (error) => fail(exchange, error),
+      );
+      return;
+    }
+    if (exchange.state === 'settled') return;
+    settle(exchange);
+    exchange.endpoint?.observe(statusOf(reply), (performance.now() - exchange.started_ms) / 1000);
+    if (!exchange.gone) exchange.res.cork(() => write(exchange, reply));
+  }
+
+  function fail(exchange: Exchange, error: unknown): void {
+    options.failed(error, exchange.head);
+    finish(exchange, refuse('internal_error'));
+  }
+
+  function write({ res, head, close_after }: Exchange, reply: Reply): void {
+    const refused = isRefusal(reply);
+    const status = statusOf(reply);
+    const body = refused ? problemBody(reply, head.request_id) : reply.body;
+    const content_type = refused ? PROBLEM_TYPE : reply.content_type;
+    res.writeStatus(statusLine(status));
+    res.writeHeader('Request-Id', head.request_id);
+    if (content_type !== '') res.writeHeader('Content-Type', content_type);
+    const { headers } = reply;
+    if (headers) for (let i = 0; i < headers.length; i += 2) res.writeHeader(headers[i], headers[i + 1]);
+    const close = close_after || draining;
+    if (status === 204 || status === 304) res.endWithoutBody(undefined, close);
+    else if (head.method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body), close);
+    else res.end(body, close);
+  }
+
+  function serve(endpoint: Endpoint, params: number) {
+    return (res: HttpResponse, req: HttpRequest) => {
+      const exchange = begin(res, readHead(res, req, params, endpoint.all_headers), endpoint);
+      try {
+        if (endpoint.method === 'POST') receive(exchange, endpoint);
+        else answer(exchange, endpoint, endpoint.admit(exchange.head));
+      } catch (error) {
+        fail(exchange, error);
+      }
+    };
+  }
+
+  function answer(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    admitted: Admitted | Promise<Admitted>,
+    body?: Buffer,
+  ): void {
+    const go = (known: Admitted) =>
+      'refusal' in known ? known.refusal : endpoint.answer(exchange.head, known.caller, body);
+    finish(exchange, admitted instanceof Promise ? admitted.then(go) : go(admitted));
+  }
+
+  function receive(exchange: Exchange, endpoint: Endpoint): void {
+    const detail = framingFault(exchange.head);
+    if (detail) {
+      exchange.close_after = true;
+      finish(exchange, refuse('invalid_request', { detail, members: { errors: [] } }));
+      return;
+    }
+    const admitted = endpoint.admit(exchange.head);
+    if ('refusal' in admitted) finish(exchange, admitted.refusal);
+    else readBody(exchange, endpoint, admitted);
+  }
+
+  /** Keeps at most BODY_BYTES_MAX. What is over is read and dropped, so that the client gets to see its 413. */
+  function readBody(exchange: Exchange, endpoint: Endpoint, admitted: Admitted | Promise<Admitted>): void {
+    // Looked at when the body is there; until then its rejection must not count as unhandled.
+    if (admitted instanceof Promise) admitted.catch(() => {});
+    const chunks: Buffer[] = [];
+    let size = 0;
+    exchange.state = 'reading';
+    exchange.res.onData((chunk, is_last) => {
+      if (exchange.state !== 'reading') return;
+      size += chunk.byteLength;
+      // The chunk is gone after this call: it is copied.
+      if (size <= BODY_BYTES_MAX) chunks.push(Buffer.concat([new Uint8Array(chunk)]));
+      exchange.close_after = size > DISCARD_BYTES_MAX;
+      if (!is_last && !exchange.close_after) return;
+      exchange.state = 'working';
+      if (size > BODY_BYTES_MAX) {
+        finish(exchange, refuse('payload_too_large'));
+        return;
+      }
+      try {
+        answer(exchange, endpoint, admitted, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+      } catch (error) {
+        fail(exchange, error);
+      }
+    });
+  }
+
+  /** What no endpoint of a path takes: OPTIONS, and methods it does not have. */
+  function serveOther(methods: readonly string[], params: number) {
+    const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+    const headers = ['Allow', [...new Set(allowed), 'OPTIONS'].join(', ')];
+    return (res: HttpResponse, req: HttpRequest) => {
+      const exchange = begin(res, readHead(res, req, params));
+      const asked = exchange.head.method === 'OPTIONS';
+      finish(
+        exchange,
+        asked
+          ? { status: 204, body: '', content_type: '', headers }
+          : refuse('method_not_allowed', { headers }),
+      );
+    };
+  }
+
+  function serveFallback(res: HttpResponse, req: HttpRequest): void {
+    const exchange = begin(res, readHead(res, req, -1));
+    try {
+      const { method } = exchange.head;
+      const readable = method === 'GET' || method === 'HEAD';
+      finish(exchange, readable ? options.fallback(exchange.head) : refuse('not_found'));
+    } catch (error) {
+      fail(exchange, error);
+    }
+  }
+
+  function serveLive(endpoint: LiveEndpoint): void {
+    const params = parameterCount(endpoint.path);
+    app.ws<Socket>(pattern(endpoint.path), {
+      maxPayloadLength: 1024,
+      maxBackpressure: 64 * 1024,
+      // A socket that missed a change would show a wrong stock for ever: it is closed, and comes again.
+      closeOnBackpressureLimit: 1,
+      idleTimeout: IDLE_WEBSOCKET_SECONDS,
+      sendPingsAutomatically: true,
+      upgrade(res, req, context) {
+        const key = req.getHeader('sec-websocket-key');
+        const protocol = req.getHeader('sec-websocket-protocol');
+        const extensions = req.getHeader('sec-websocket-extensions');
+        const exchange = begin(res, readHead(res, req, params));
+        endpoint.admit(exchange.head).then(
+          (admitted) => {
+            if ('refusal' in admitted) return finish(exchange, admitted.refusal);
+            settle(exchange);
+            if (exchange.gone) return;
+            res.cork(() =>
+              res.upgrade<Socket>({ topic: admitted.topic }, key, protocol, extensions, context),
+            );
+          },
+          (error) => fail(exchange, error),
+        );
+      },
+      open(ws) {
+        const { topic } = ws.getUserData();
+        sockets.add(ws);
+        ws.subscribe(topic);
+        const greeting = endpoint.joined(topic);
+        if (greeting !== undefined) ws.send(greeting);
+        if (draining) ws.end(1001, 'going away');
+      },
+      close(ws) {
+        sockets.delete(ws);
+        endpoint.left(ws.getUserData().topic);
+      },
+    });
+  }
+
+  async function close(listening: uWS.us_listen_socket, patience_ms: number): Promise<void> {
+    draining = true;
+    uWS.us_listen_socket_close(listening);
+    for (const ws of sockets) ws.end(1001, 'going away');
+    const until_ms = performance.now() + patience_ms;
+    while (under_way > 0 && performance.now() < until_ms) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+    app.close();
+  }
+
+  const methods = new Map<string, string[]>();
+  for (const endpoint of options.endpoints) {
+    const { method, path } = endpoint;
+    const handler = serve(endpoint, parameterCount(path));
+    if (method === 'POST') app.post(pattern(path), handler);
+    else app.get(pattern(path), handler).head(pattern(path), handler);
+    methods.set(path, [...(methods.get(path) ?? []), method]);
+  }
+  for (const endpoint of options.live) serveLive(endpoint);
+  for (const [path, allowed] of methods) app.any(pattern(path), serveOther(allowed, parameterCount(path)));
+  app.any('/*', serveFallback);
+
+  return new Promise((resolve, reject) => {
+    app.listen(options.host, options.port, (listening) => {
+      if (!listening) {
+        reject(new Error(`PORT ${options.port} on ${options.host} cannot be listened on: is it in use?`));
+        return;
+      }
+      resolve({
+        port: uWS.us_socket_local_port(listening as unknown as uWS.us_socket),
+        publish: (topic, message) => void app.publish(topic, message),
+        close: (patience_ms) => close(listening, patience_ms),
+      });
+    });
+  });
+}
+
+function readParams(req: HttpRequest, count: number): string[] {
+  const params: string[] = [];
+  for (let i = 0; i < count; i++) params.push(decoded(req.getParameter(i) ?? ''));
+  return params;
+}
+
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const pattern = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+const parameterCount = (path: string): number => path.split('{').length - 1;
+
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `${status} ${STATUS_CODES[status] ?? ''}`.trim();
+    statusLines.set(status, line);
+  }
+  return line;
+}
