@@ -10,7 +10,7 @@ const AUTHORIZE_ORDERS = {
   text: `
     WITH due AS MATERIALIZED (
       SELECT id FROM orders
-      WHERE id = ANY ($1) AND state = 'reserved' AND expires_at > expiry_horizon()
+      WHERE id = ANY ($1) AND state = 'reserved' AND expires_at > (SELECT expiry_horizon())
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE orders o SET state = 'authorized', cause = $2, actor = $3, updated_at = now()

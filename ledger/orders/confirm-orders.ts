@@ -11,7 +11,7 @@ const CONFIRM_ORDERS = {
   text: `
     WITH due AS MATERIALIZED (
       SELECT id FROM orders
-      WHERE id = ANY ($1) AND state = 'authorized' AND expires_at > expiry_horizon()
+      WHERE id = ANY ($1) AND state = 'authorized' AND expires_at > (SELECT expiry_horizon())
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE orders o SET state = 'confirmed', cause = $2, actor = $3, updated_at = now()

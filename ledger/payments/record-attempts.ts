@@ -13,7 +13,7 @@ const RECORD_ATTEMPTS = {
     WITH payable AS MATERIALIZED (
       SELECT id, total, currency, payment_method FROM orders
       WHERE id = ANY ($1) AND state = 'reserved' AND payment_method IS NOT NULL
-        AND expires_at > expiry_horizon()
+        AND expires_at > (SELECT expiry_horizon())
       ORDER BY id FOR NO KEY UPDATE
     ), made AS (
       INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at)

@@ -4,6 +4,7 @@
  *
  * LOCK: $1 tenant  $2 order id  $3 buyer
  * INSERT: $1 order id  $2 no  $3 PSP  $4 method type  $5 token  $6 amount  $7 currency  $8 ms until the sweep looks
+ *   $9 attempt id or null
  * EXTEND: $1 order id  $2 extension, ms (never more than the sale's own hold)
  */
 import { ATTEMPTS_MAX } from '../../domain/limits.ts';
@@ -11,7 +12,7 @@ import type { OrderState } from '../../domain/order-machine.ts';
 import type { PaymentMethod } from '../../domain/types.ts';
 import { type Pool, type Queryable, rows, withTransaction } from '../../platform/postgres.ts';
 import type { AttemptRow } from './attempt-row.ts';
-import { attemptsOfOrders } from './find-attempts.ts';
+import { attemptsById, attemptsOfOrders } from './find-attempts.ts';
 
 const LOCK = {
   name: 'start_payment_lock',
@@ -23,8 +24,8 @@ const LOCK = {
 const INSERT = {
   name: 'start_payment_insert',
   text: `
-    INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 millisecond')`,
+    INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at, id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 millisecond', coalesce($9, gen_random_uuid()))`,
 };
 
 const EXTEND = {
@@ -41,6 +42,8 @@ export type StartPayment = {
   tenant: string;
   buyer: string;
   order_id: string;
+  /** Made from the buyer's Idempotency-Key, so that a retry finds its attempt. Absent: a random one. */
+  attempt_id?: string;
   psp: string;
   payment_method: PaymentMethod;
   /** Time a payment may take after it was started, ms. */
@@ -50,8 +53,13 @@ export type StartPayment = {
 };
 
 export type StartedPayment =
-  /** `in_progress`: an earlier attempt is still open, or has secured the money; it is returned. */
-  | { kind: 'started' | 'in_progress'; attempt: AttemptRow; expires_at: Date }
+  /**
+   * `in_progress`: an earlier attempt is still open, or has secured the money; it is returned.
+   * `replay`: the attempt with this id, whatever has become of it.
+   */
+  | { kind: 'started' | 'in_progress' | 'replay'; attempt: AttemptRow; expires_at: Date }
+  /** The attempt with this id is another request's. */
+  | { kind: 'key_reused' }
   | { kind: 'not_found' }
   | { kind: 'over' }
   | { kind: 'invalid_state'; state: OrderState }
@@ -70,6 +78,11 @@ export function startPayment(
       [tenant, order_id, buyer],
     );
     if (!order) return { kind: 'not_found' };
+    const [known] = request.attempt_id ? await attemptsById(tx, [request.attempt_id]) : [];
+    if (known) {
+      if (!isSameRequest(known, request)) return { kind: 'key_reused' };
+      return { kind: 'replay', attempt: known, expires_at: await expiresAt(tx, order_id) };
+    }
     const attempts = await attemptsOfOrders(tx, [order_id]);
     const live = attempts.find((a) => ['pending', 'unknown', 'authorized', 'captured'].includes(a.state));
     if (order.state === 'reserved' && order.over) return { kind: 'over' };
@@ -83,13 +96,22 @@ export function startPayment(
     const { type, token } = request.payment_method;
     const no = attempts.length + 1;
     const values = [order_id, no, request.psp, type, token, order.total, order.currency];
-    await rows(tx, INSERT, [...values, request.look_again_ms]);
+    await rows(tx, INSERT, [...values, request.look_again_ms, request.attempt_id ?? null]);
     await rows(tx, EXTEND, [order_id, request.extension_ms]);
     const attempt = (await attemptsOfOrders(tx, [order_id])).find((a) => a.no === no);
     if (!attempt) throw new Error('the attempt just inserted is not there');
     await enqueue(tx, attempt);
     return { kind: 'started', attempt, expires_at: await expiresAt(tx, order_id) };
   });
+}
+
+function isSameRequest(attempt: AttemptRow, request: StartPayment): boolean {
+  const { order_id, payment_method } = request;
+  return (
+    attempt.order_id === order_id &&
+    attempt.method_type === payment_method.type &&
+    attempt.token === payment_method.token
+  );
 }
 
 async function expiresAt(tx: Queryable, order_id: string): Promise<Date> {
