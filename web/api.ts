@@ -72,9 +72,9 @@ export function createApi(options: {
   };
 }
 
+/** Only an answer's own time is the present: that of a checkout is the first answer's, also when it is repeated. */
 function timeIn(answer: unknown): string | undefined {
-  const body = answer as { server_time?: string; reservation?: { server_time?: string } };
-  return body.server_time ?? body.reservation?.server_time;
+  return (answer as { server_time?: string }).server_time;
 }
 
 /** Something in between (a proxy, a load balancer) may answer without a problem document. */
