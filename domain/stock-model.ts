@@ -49,7 +49,7 @@ export function reserveModel(
   return answers;
 }
 
-/** The order of checks is the contract: known request, deadline, gate, limit, stock. */
+/** The order of checks is the contract: known request, deadline, gate, known SKUs, limit, stock. */
 function reserveOne(
   state: StockState,
   request: StockRequest,
@@ -61,6 +61,7 @@ function reserveOne(
   const gate = effectiveGate(state, times.now_ms);
   if (gate !== 'open') return { status: GATE_ANSWERS[gate] };
 
+  if (!request.lines.every(({ sku }) => state.available.has(sku))) return { status: 'unknown_sku' };
   const units = request.lines.reduce((sum, line) => sum + line.qty, 0);
   const owned = state.buyers.get(request.buyer) ?? 0;
   if (state.limit > 0 && owned + units > state.limit) return { status: 'limit', held: owned };
@@ -79,10 +80,7 @@ function reserveOne(
 /** THE OVERSELL RULE: all lines together must be covered by what is available, or nothing is taken. */
 function stockRefusal(state: StockState, lines: readonly Line[]): StockAnswer | undefined {
   const wanted = new Map<string, number>();
-  for (const { sku, qty } of lines) {
-    if (!state.available.has(sku)) return { status: 'unknown_sku' };
-    add(wanted, sku, qty);
-  }
+  for (const { sku, qty } of lines) add(wanted, sku, qty);
   const short = [...wanted].filter(([sku, qty]) => qty > at(state.available, sku));
   if (short.length === 0) return undefined;
   // Held units may come back: it is sold out only if even they would not do.

@@ -34,11 +34,10 @@ local epoch, first_day, not_after_ms = tonumber(ARGV[1]), tonumber(ARGV[3]), ton
 local hashes, answers, payloads, batch = ARGV[5], ARGV[6], ARGV[7], cmsgpack.unpack(ARGV[8])
 local skus, lines, answer_lengths, payload_lengths = batch[1], batch[2], batch[3], batch[4]
 
-local ids, fingerprints, buyers = {}, {}, {}
+local ids, buyers = {}, {}
 for i = 1, #answer_lengths do
   local first = 48 * i - 47
   ids[i] = string.sub(hashes, first, first + 15)
-  fingerprints[i] = string.sub(hashes, first + 16, first + 31)
   buyers[i] = string.sub(hashes, first + 32, first + 47)
 end
 
@@ -77,8 +76,13 @@ if limit > 0 then
     owned[buyers[i]] = tonumber(counts[i] or 0)
   end
 end
-local available = read_counters(available_key, skus)
-local held = read_counters(held_key, skus)
+local available, available_before = read_counters(available_key, skus), {}
+local held_before = read_counters(held_key, skus)
+for sku = 1, #skus do
+  -- Both counters or none: a SKU with one of them is not known.
+  available[sku] = held_before[sku] and available[sku]
+  available_before[sku] = available[sku]
+end
 
 -- What every new request of this batch meets before limit and stock; nil when the sale is open.
 local function gate_status()
@@ -95,123 +99,128 @@ local function gate_status()
   return nil
 end
 
--- THE OVERSELL RULE: every line must be covered, or nothing is taken. Lines are subtracted as they
--- are read, so two lines of one SKU can't both count the same units; a short one puts them back.
--- Returns nil when taken, else the status.
-local touched_skus = {}
-local function take(at, count)
-  local status
-  local last = at + 2 * count - 2
-  for k = at, last, 2 do
-    if not available[lines[k]] or not held[lines[k]] then
-      return 'u'
-    end
-  end
-  for k = at, last, 2 do
-    available[lines[k]] = available[lines[k]] - lines[k + 1]
-  end
-  for k = at, last, 2 do
-    local sku = lines[k]
-    if available[sku] < 0 then
-      -- Held units may come back: it is sold out only if even they would not do.
-      local may_return = available[sku] + held[sku] >= 0
-      status = (status == 's' or not may_return) and 's' or 'h'
-    end
-  end
-  for k = at, last, 2 do
-    local sku, qty = lines[k], lines[k + 1]
-    if status then
-      available[sku] = available[sku] + qty
-    else
-      held[sku] = held[sku] + qty
-      touched_skus[sku] = true
-    end
-  end
-  return status
+-- What this batch has taken of a SKU so far is held.
+local function held_now(sku)
+  return held_before[sku] + available_before[sku] - available[sku]
 end
 
-local function available_per_line(at, count)
-  local values = {}
-  for k = at, at + 2 * count - 2, 2 do
-    values[#values + 1] = string.format('%.0f', available[lines[k]])
+-- Puts back the lines from `at` to `last` of a request that is refused.
+local function put_back(at, last)
+  for k = at, last, 2 do
+    available[lines[k]] = available[lines[k]] + lines[k + 1]
   end
-  return table.concat(values, ',')
+end
+
+-- THE OVERSELL RULE: every line must be covered, or nothing is taken. Lines are subtracted as they
+-- are read, so two lines of one SKU can't both count the same units; a refused request puts them back.
+-- Returns 'a' when taken, with the units; else the status and its extra.
+local function take(at, last, owned_units)
+  local units, short = 0, false
+  for k = at, last, 2 do
+    local sku, qty = lines[k], lines[k + 1]
+    local left = available[sku]
+    if not left then
+      put_back(at, k - 2)
+      return 'u'
+    end
+    left = left - qty
+    available[sku] = left
+    units = units + qty
+    short = short or left < 0
+  end
+  if limit > 0 and owned_units + units > limit then
+    put_back(at, last)
+    return 'l', tostring(owned_units)
+  end
+  if not short then
+    return 'a', units
+  end
+  put_back(at, last)
+  local wanted, left, hopeless = {}, {}, false
+  for k = at, last, 2 do
+    local sku = lines[k]
+    wanted[sku] = (wanted[sku] or 0) + lines[k + 1]
+    left[#left + 1] = string.format('%.0f', available[sku])
+    -- Held units may come back: it is sold out only if even they would not do.
+    hopeless = hopeless or wanted[sku] > available[sku] + held_now(sku)
+  end
+  return hopeless and 's' or 'h', table.concat(left, ',')
 end
 
 local stamp = struct.pack('>I6I4', now, tonumber(record.hold_ms))
 local closed = gate_status()
 local statuses, extras = {}, {}
-local taken_records, taken_orders, touched_buyers = {}, {}, {}
-local taken_here = {}
+local taken_records, taken_buyers, taken_here = {}, {}, {}
+-- Payloads of neighbours that are taken go into the entry in one piece.
+local taken_payloads, run_from, run_to = {}, 1, 0
 local at, answer_at, payload_at = 1, 1, 1
 for i, id in ipairs(ids) do
-  local count = lines[at]
-  at = at + 1
+  local first, last = at + 1, at + 2 * lines[at]
+  local answer_next, payload_next = answer_at + answer_lengths[i], payload_at + payload_lengths[i]
   local stored = known[i] or taken_here[id]
-  local status
+  local status, extra
   if stored then
-    status = string.sub(stored, 1, 16) == fingerprints[i] and 'r' or 'm'
-    if status == 'r' then
+    local same = string.sub(stored, 1, 16) == string.sub(hashes, 48 * i - 31, 48 * i - 16)
+    status = same and 'r' or 'm'
+    if same then
       extras[#extras + 1] = tostring(known_day[i] or today)
-      extras[#extras + 1] = stored
+      extra = stored
     end
   elseif closed then
     status = closed
   else
-    local buyer, units = buyers[i], 0
-    for k = at, at + 2 * count - 2, 2 do
-      units = units + lines[k + 1]
-    end
-    if limit > 0 and owned[buyer] + units > limit then
-      status = 'l'
-      extras[#extras + 1] = tostring(owned[buyer])
-    else
-      status = take(at, count)
-      if not status then
-        status = 'a'
-        local value = fingerprints[i] .. buyer .. stamp .. string.sub(answers, answer_at, answer_at + answer_lengths[i] - 1)
-        taken_here[id] = value
-        taken_records[#taken_records + 1] = id
-        taken_records[#taken_records + 1] = value
-        taken_orders[#taken_orders + 1] = string.sub(payloads, payload_at, payload_at + payload_lengths[i] - 1)
-        if limit > 0 then
-          owned[buyer] = owned[buyer] + units
-          touched_buyers[buyer] = true
-        end
-      elseif status ~= 'u' then
-        extras[#extras + 1] = available_per_line(at, count)
+    local buyer = buyers[i]
+    status, extra = take(first, last, owned[buyer])
+    if status == 'a' then
+      -- Fingerprint and buyer stand next to each other in the record as in the batch.
+      local value = string.sub(hashes, 48 * i - 31, 48 * i) .. stamp .. string.sub(answers, answer_at, answer_next - 1)
+      taken_here[id] = value
+      taken_records[#taken_records + 1] = id
+      taken_records[#taken_records + 1] = value
+      if limit > 0 then
+        owned[buyer] = owned[buyer] + extra
+        taken_buyers[#taken_buyers + 1] = buyer
       end
+      if run_to ~= payload_at - 1 then
+        taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
+        run_from = payload_at
+      end
+      run_to = payload_next - 1
+      extra = nil
     end
   end
   statuses[i] = status
-  at, answer_at, payload_at = at + 2 * count, answer_at + answer_lengths[i], payload_at + payload_lengths[i]
+  extras[#extras + 1] = extra
+  at, answer_at, payload_at = last + 1, answer_next, payload_next
 end
 
 local earliest = tonumber(record.earliest_ms)
-if #taken_orders > 0 then
+if #taken_records > 0 then
   if earliest == 0 then
     earliest = now + tonumber(record.hold_ms)
   end
   local names, available_after, held_after = {}, {}, {}
-  for sku in pairs(touched_skus) do
-    names[#names + 1] = skus[sku]
-    available_after[#names] = available[sku]
-    held_after[#names] = held[sku]
+  for sku = 1, #skus do
+    if available[sku] ~= available_before[sku] then
+      names[#names + 1] = skus[sku]
+      available_after[#names] = available[sku]
+      held_after[#names] = held_now(sku)
+    end
   end
+  local counters = {}
+  for i, buyer in ipairs(taken_buyers) do
+    counters[2 * i - 1], counters[2 * i] = buyer, tostring(owned[buyer])
+  end
+  taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
   -- Everything has been checked: from here on there are only writes, and the first is the entry.
   local seq = append_entry(stream_key, record, 'reserve', {
     at = now, n = tonumber(record.applied_n), day = today, hold = tonumber(record.hold_ms),
     sku = names, av = available_after, he = held_after,
-  }, table.concat(taken_orders))
+  }, table.concat(taken_payloads))
   redis.call('HSET', bucket_today, unpack(taken_records))
   redis.call('PEXPIREAT', bucket_today, string.format('%.0f', (today + 4) * 86400000), 'NX')
   write_counters(available_key, names, available_after)
   write_counters(held_key, names, held_after)
-  local counters = {}
-  for buyer in pairs(touched_buyers) do
-    counters[#counters + 1] = buyer
-    counters[#counters + 1] = tostring(owned[buyer])
-  end
   if #counters > 0 then
     redis.call('HSET', buyers_key, unpack(counters))
   end
