@@ -106,21 +106,41 @@ export async function withTransaction<T>(
   }
 }
 
-async function runOnce<T>(pool: Pool, work: (tx: pg.PoolClient) => Promise<T>, begin: string): Promise<T> {
+function runOnce<T>(pool: Pool, work: (tx: pg.PoolClient) => Promise<T>, begin: string): Promise<T> {
+  return withConnection(pool, async (client) => {
+    try {
+      await client.query(begin);
+      const result = await work(client);
+      // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
+      const { command } = await client.query('COMMIT');
+      if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
+      return result;
+    } catch (error) {
+      if (classifyError(error) !== 'unavailable') await client.query('ROLLBACK');
+      throw error;
+    }
+  });
+}
+
+/**
+ * Runs `work` on one connection. After an error that leaves its state unknown the connection is closed, and with
+ * it goes whatever it held.
+ */
+export async function withConnection<T>(pool: Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  // A connection that breaks between two statements says so by an event, which would end the process.
+  client.on('error', onError);
   try {
-    await client.query(begin);
-    const result = await work(client);
-    // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
-    const { command } = await client.query('COMMIT');
-    if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
-    return result;
+    return await work(client);
   } catch (error) {
-    if (classifyError(error) === 'unavailable') broken = error as Error;
-    else broken = await client.query('ROLLBACK').then(() => undefined, asError);
+    if (classifyError(error) === 'unavailable') broken ??= asError(error);
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
 }

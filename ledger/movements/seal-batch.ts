@@ -9,7 +9,7 @@
  * LOCK, UNLOCK: $1 key   SEAL: $1 sale_no  $2 how many rows at most
  */
 import { MOVEMENT_ROWS_MAX } from '../../domain/limits.ts';
-import { type Pool, rows } from '../../platform/postgres.ts';
+import { type Pool, rows, withConnection } from '../../platform/postgres.ts';
 import { lockKey } from '../locks.ts';
 
 const LOCK = { name: 'seal_lock', text: 'SELECT pg_advisory_lock($1::bigint)' };
@@ -33,27 +33,23 @@ const SEAL_BATCH = {
 };
 
 /** A batch has at most MOVEMENT_ROWS_MAX movements, so as many SKUs and buyers. Undefined: nothing to seal. */
-export async function sealBatch(
+export function sealBatch(
   pool: Pool,
   saleNo: number,
   movements_max = MOVEMENT_ROWS_MAX,
 ): Promise<{ n: number; movements: number } | undefined> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await rows(client, LOCK, [lockKey('seal', saleNo)]);
-    // One statement is one transaction, with a snapshot of its own.
-    const [sealed] = await rows<{ n: number; movements: number }>(client, SEAL_BATCH, [
-      saleNo,
-      movements_max,
-    ]);
-    await rows(client, UNLOCK, [lockKey('seal', saleNo)]);
-    return sealed;
-  } catch (error) {
-    // The lock goes with the connection.
-    broken = error instanceof Error ? error : new Error(String(error));
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  const key = lockKey('seal', saleNo);
+  return withConnection(pool, async (client) => {
+    await rows(client, LOCK, [key]);
+    try {
+      // One statement is one transaction, with a snapshot of its own.
+      const [sealed] = await rows<{ n: number; movements: number }>(client, SEAL_BATCH, [
+        saleNo,
+        movements_max,
+      ]);
+      return sealed;
+    } finally {
+      await rows(client, UNLOCK, [key]);
+    }
+  });
 }

@@ -49,9 +49,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   async function step(): Promise<StepResult> {
     try {
       sale ??= await followedSale(db, saleNo);
-      const result = await follow(sale);
-      state.fenced = sale !== undefined && sale.fenced_reason !== null;
-      return result;
+      state.fenced = sale.fenced_reason !== null;
+      return await follow(sale);
     } catch (error) {
       sale = undefined;
       state.behind_since_ms ??= Date.now();
