@@ -2,7 +2,8 @@
 
 export type SaleState = 'scheduled' | 'open' | 'paused' | 'closed' | 'recovering';
 
-export type SaleItem = { sku: string; name: string; unit_price: number; available: number };
+/** `held`: in other buyers' checkouts; only told where stock is pushed. */
+export type SaleItem = { sku: string; name: string; unit_price: number; available: number; held?: number };
 
 export type Sale = {
   sale_id: string;

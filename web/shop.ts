@@ -40,7 +40,6 @@ export async function openShop(options: ShopOptions): Promise<void> {
   const { session, api, clock, keeper } = options;
   const lanes = new Map<string, Lane>();
   const memory = createStockMemory(sessionStorage, session.sale_id);
-  const sold_out = new Set<string>();
   const masthead = createMasthead();
   const pay = createPayForm(options.store);
   const buyer = session.buyer ?? '';
@@ -55,7 +54,7 @@ export async function openShop(options: ShopOptions): Promise<void> {
     const answer = await api.sale(session.sale_id);
     if (answer.kind === 'ok') {
       options.onServing();
-      sale = answer.body;
+      sale = withHeld(answer.body, sale);
       showPageProblem(undefined);
       show();
     } else if (answer.kind === 'refused' && answer.problem.code === 'unauthorized') {
@@ -68,11 +67,8 @@ export async function openShop(options: ShopOptions): Promise<void> {
 
   function applyUpdate(update: StockUpdate): void {
     if (!sale) return;
-    const available = new Map(update.items.map((item) => [item.sku, item.available]));
-    const items = sale.items.map((item) => ({
-      ...item,
-      available: available.get(item.sku) ?? item.available,
-    }));
+    const told = new Map(update.items.map((item) => [item.sku, item]));
+    const items = sale.items.map((item) => ({ ...item, ...told.get(item.sku) }));
     // The closing time may have come: what is told with it is read again.
     if (update.state && update.state !== sale.state) void readSale();
     sale = { ...sale, state: update.state ?? sale.state, items };
@@ -83,13 +79,11 @@ export async function openShop(options: ShopOptions): Promise<void> {
     if (!sale) return;
     masthead.show(sale);
     for (const item of sale.items) {
-      if (item.available > 0) sold_out.delete(item.sku);
       const lane = lanes.get(item.sku) ?? addLane(sale, item.sku);
       lane.show({
         item,
         total: memory.totalOf(item.sku, item.available),
         sale_state: session.token ? sale.state : 'closed',
-        sold_out: sold_out.has(item.sku) && item.available === 0,
       });
     }
   }
@@ -140,11 +134,9 @@ export async function openShop(options: ShopOptions): Promise<void> {
   }
 
   function refuse(problem: Problem, sku: string): void {
+    // Sold out, said by the script that decides: none left and none held.
     const left = problem.short?.find((line) => line.sku === sku)?.available;
-    if (problem.code === 'sold_out' && left === 0) {
-      sold_out.add(sku);
-      applyUpdate({ items: [{ sku, available: 0 }] });
-    }
+    if (problem.code === 'sold_out' && left === 0) applyUpdate({ items: [{ sku, available: 0, held: 0 }] });
     lanes.get(sku)?.notice.show(messageFor(problem, sku), 'bad');
     // What was refused may be news: a sale that closed, a price list that changed.
     void readSale();
@@ -177,6 +169,15 @@ export async function openShop(options: ShopOptions): Promise<void> {
   const kept = keeper.read();
   // A reload came before the answer did.
   if (kept && kept.body.sale_id === session.sale_id) void follow(kept, kept.body.items[0]?.sku ?? '');
+}
+
+/** Reading the sale tells nothing of holds: what was pushed before stands, where nothing else is left. */
+function withHeld(sale: Sale, before: Sale | undefined): Sale {
+  const items = sale.items.map((item) => {
+    const held = item.held ?? before?.items.find(({ sku }) => sku === item.sku)?.held;
+    return { ...item, held };
+  });
+  return { ...sale, items };
 }
 
 function liveUrl(sale_id: string): string {

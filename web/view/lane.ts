@@ -12,8 +12,6 @@ export type LaneState = {
   /** The most units ever seen for sale. */
   total: number;
   sale_state: SaleState;
-  /** The engine said so; without that, none left may only mean that others hold them. */
-  sold_out: boolean;
 };
 
 export type Busy = 'no' | 'asking' | 'waiting';
@@ -78,7 +76,8 @@ export function createLane(options: LaneOptions): Lane {
   /** The button stays focusable when it can't be used, so that nobody's focus is lost by a sale that closes. */
   function showLabel(): void {
     if (!state) return;
-    const { item, sale_state, sold_out } = state;
+    const { item, sale_state } = state;
+    const sold_out = item.available === 0 && item.held === 0;
     const closed = CLOSED_WORDS[sale_state] ?? (sold_out ? 'Sold out' : undefined);
     const qty = stepper.value();
     const usable = busy === 'no' && closed === undefined;
@@ -88,7 +87,8 @@ export function createLane(options: LaneOptions): Lane {
     buy.setAttribute('aria-disabled', String(!usable));
     buy.setAttribute('aria-label', text === offer ? `Buy ${qty} ${item.name}` : `${item.name}: ${text}`);
     stepper.setDisabled(!usable);
-    setText(stamp, item.available > 0 ? '' : sold_out ? 'Sold out' : 'None left now');
+    const none = sold_out ? 'Sold out' : item.held ? 'All held' : 'None left';
+    setText(stamp, item.available > 0 ? '' : none);
   }
 
   return {
