@@ -2,11 +2,11 @@
 
 export type SaleState = 'scheduled' | 'open' | 'paused' | 'closed' | 'recovering';
 
-/** `held`: in other buyers' checkouts; only told where stock is pushed. */
-export type SaleItem = { sku: string; name: string; unit_price: number; available: number; held?: number };
+/** `held`: in other buyers' checkouts. */
+export type SaleItem = { sku: string; name: string; unit_price: number; available: number; held: number };
 
 export type Sale = {
-  sale_id: string;
+  id: string;
   state: SaleState;
   currency: string;
   opens_at: string | null;

@@ -4,7 +4,7 @@
  */
 import type { SaleState } from './api-types.ts';
 
-export type StockUpdate = { state?: SaleState; items: { sku: string; available: number; held?: number }[] };
+export type StockUpdate = { state?: SaleState; items: { sku: string; available: number; held: number }[] };
 
 export type Link = 'live' | 'polling';
 

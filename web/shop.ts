@@ -54,7 +54,7 @@ export async function openShop(options: ShopOptions): Promise<void> {
     const answer = await api.sale(session.sale_id);
     if (answer.kind === 'ok') {
       options.onServing();
-      sale = withHeld(answer.body, sale);
+      sale = answer.body;
       showPageProblem(undefined);
       show();
     } else if (answer.kind === 'refused' && answer.problem.code === 'unauthorized') {
@@ -169,15 +169,6 @@ export async function openShop(options: ShopOptions): Promise<void> {
   const kept = keeper.read();
   // A reload came before the answer did.
   if (kept && kept.body.sale_id === session.sale_id) void follow(kept, kept.body.items[0]?.sku ?? '');
-}
-
-/** Reading the sale tells nothing of holds: what was pushed before stands, where nothing else is left. */
-function withHeld(sale: Sale, before: Sale | undefined): Sale {
-  const items = sale.items.map((item) => {
-    const held = item.held ?? before?.items.find(({ sku }) => sku === item.sku)?.held;
-    return { ...item, held };
-  });
-  return { ...sale, items };
 }
 
 function liveUrl(sale_id: string): string {

@@ -87,8 +87,7 @@ export function createLane(options: LaneOptions): Lane {
     buy.setAttribute('aria-disabled', String(!usable));
     buy.setAttribute('aria-label', text === offer ? `Buy ${qty} ${item.name}` : `${item.name}: ${text}`);
     stepper.setDisabled(!usable);
-    const none = sold_out ? 'Sold out' : item.held ? 'All held' : 'None left';
-    setText(stamp, item.available > 0 ? '' : none);
+    setText(stamp, item.available > 0 ? '' : sold_out ? 'Sold out' : 'All held');
   }
 
   return {

@@ -38,7 +38,7 @@ export function createMasthead(): Masthead {
   return {
     show(next) {
       sale = next;
-      setText(name, next.sale_id);
+      setText(name, next.id);
       setText(word, STATE_WORDS[next.state]);
       word.className = `sale-state ${next.state}`;
     },
