@@ -1,6 +1,6 @@
 /**
- * Gathers what was found out and writes it in bulk: what arrives while one write is under way makes the next. No
- * timer adds latency when idle.
+ * Gathers what was found out and writes it in bulk: what arrives while writes are under way makes the next. No timer
+ * adds latency when idle.
  */
 import { isUnavailable, type Pool } from '../../platform/postgres.ts';
 import { type Settle, type Settlement, settle } from './settle.ts';
@@ -11,24 +11,59 @@ export type Settler = {
 };
 
 const BATCH_MAX = 500;
+/** Confirmations of one sale wait for each other at its stock; captures need not wait with them. */
+const WRITES_AT_ONCE = 2;
 
 type Waiting = { settlement: Settlement; resolve: () => void; reject: (error: unknown) => void };
 
 export function createSettler(pool: Pool, on_settled: (result: Settle) => void): Settler {
   let queue: Waiting[] = [];
-  let writing = false;
+  /** Attempts in writes under way: what comes about them next waits, so that findings are written in order. */
+  const busy = new Set<string>();
+  let writes = 0;
+  let scheduled = false;
 
-  async function write(): Promise<void> {
-    writing = true;
-    while (queue.length > 0) {
-      const { batch, rest } = takeDistinct(queue);
-      queue = rest;
-      await writeBatch(batch);
-    }
-    writing = false;
+  function schedule(): void {
+    if (scheduled || writes >= WRITES_AT_ONCE) return;
+    scheduled = true;
+    // After this turn of the event loop, when others may have come.
+    setImmediate(() => {
+      scheduled = false;
+      void write();
+    });
   }
 
-  async function writeBatch(batch: Waiting[]): Promise<void> {
+  async function write(): Promise<void> {
+    const batch = take();
+    if (batch.length === 0) return;
+    writes += 1;
+    if (queue.length > 0) schedule();
+    await writeBatch(batch);
+    writes -= 1;
+    for (const { settlement } of batch) busy.delete(settlement.attempt.id);
+    if (queue.length > 0) schedule();
+  }
+
+  /** The first that fit a batch, each attempt once. */
+  function take(): Waiting[] {
+    const batch: Waiting[] = [];
+    const rest: Waiting[] = [];
+    const passed = new Set(busy);
+    for (const waiting of queue) {
+      const { id } = waiting.settlement.attempt;
+      if (batch.length < BATCH_MAX && !passed.has(id)) {
+        batch.push(waiting);
+        busy.add(id);
+      } else {
+        rest.push(waiting);
+      }
+      passed.add(id);
+    }
+    queue = rest;
+    return batch;
+  }
+
+  async function writeBatch(batch: readonly Waiting[]): Promise<void> {
     try {
       on_settled(
         await settle(
@@ -51,26 +86,8 @@ export function createSettler(pool: Pool, on_settled: (result: Settle) => void):
     add(settlement) {
       return new Promise<void>((resolve, reject) => {
         queue.push({ settlement, resolve, reject });
-        // After this turn of the event loop, when others may have come.
-        if (!writing) {
-          writing = true;
-          setImmediate(() => void write());
-        }
+        schedule();
       });
     },
   };
-}
-
-/** The first that fit a batch, no attempt twice: the second finding about it waits for the next. */
-function takeDistinct(queue: readonly Waiting[]): { batch: Waiting[]; rest: Waiting[] } {
-  const seen = new Set<string>();
-  const batch: Waiting[] = [];
-  const rest: Waiting[] = [];
-  for (const waiting of queue) {
-    const { id } = waiting.settlement.attempt;
-    if (batch.length < BATCH_MAX && !seen.has(id)) batch.push(waiting);
-    else rest.push(waiting);
-    seen.add(id);
-  }
-  return { batch, rest };
 }
