@@ -123,9 +123,10 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 
   async function verify(current: FollowedSale, why: 'restarted' | 'fenced'): Promise<StepResult> {
     if (isLasting(current.fenced_reason)) return fenced(current, current.fenced_reason as FenceReason);
+    const { sealed_n, acked_n } = await followedSale(db, saleNo);
     // A script fenced the sale although nothing restarted. Once may be an accident; again, with the same
     // movements under way, they can't be applied.
-    const under_way = why === 'fenced' && current.sealed_n > current.acked_n ? current.sealed_n : 0;
+    const under_way = why === 'fenced' && sealed_n > acked_n ? sealed_n : 0;
     if (under_way > 0 && under_way === reopened_with_batch) return fenced(current, 'redis_fenced');
     const verdict = await verifySale(deps, saleNo);
     sale = undefined;

@@ -1,0 +1,320 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sealBatch } from '../../ledger/movements/seal-batch.ts';
+import { authorizeOrders } from '../../ledger/orders/authorize-orders.ts';
+import { confirmOrders } from '../../ledger/orders/confirm-orders.ts';
+import { issueEpoch } from '../../ledger/stream/issue-epoch.ts';
+import { setFenced } from '../../ledger/stream/set-fenced.ts';
+import { saleKeys } from '../../lua/keys.ts';
+import { fence, readChunk } from '../../lua/scripts.ts';
+import type { Pool } from '../../platform/postgres.ts';
+import { connectRedis, redisReady } from '../../platform/redis.ts';
+import { setHeartbeat, testLedger } from '../../test/support/ledger.ts';
+import { type Rig, rig } from '../../test/support/reconciler.ts';
+import { type OwnRedis, startOwnRedis } from '../../test/support/redis.ts';
+import { followSale } from '../ingest/follow-sale.ts';
+import { placeOf } from '../sale-place.ts';
+
+let ledger: Awaited<ReturnType<typeof testLedger>>;
+let db: Pool;
+let server: OwnRedis;
+let redis: Redis;
+beforeAll(async () => {
+  ledger = await testLedger();
+  db = ledger.db;
+  server = await startOwnRedis();
+  redis = connectRedis(server.url);
+  redis.on('error', () => {});
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+  await ledger.close();
+});
+beforeEach(async () => {
+  await setHeartbeat(db);
+  await redisReady(redis, 10_000);
+});
+
+const BY = { cause: 'test', actor: 'test' };
+
+async function openSale(): Promise<Rig> {
+  const sale = await rig({ db, redis });
+  await sale.settle();
+  return sale;
+}
+
+async function restart(): Promise<void> {
+  await server.kill();
+  await server.start();
+  await redisReady(redis, 10_000);
+}
+
+const recordOf = async (sale: Rig) => saleKeys(placeOf(await sale.sale())).record;
+
+/** Steps once a second would pass: it must not open. */
+async function staysClosed(sale: Rig, reason: string): Promise<void> {
+  for (let step = 0; step < 4; step++) await sale.follower.step();
+  expect(await sale.sale()).toMatchObject({ fenced_reason: reason });
+  const { refused } = await sale.reserve([{}]);
+  expect(['recovering', 'missing', 'epoch']).toContain(refused);
+}
+
+describe('a restart of Redis in place', () => {
+  test('closes the sale by itself; verification opens it under a higher epoch, with everything there', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{ key: 'k', buyer: 'x' }, {}]);
+    const { epoch, identity } = await sale.sale();
+    await restart();
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+    const begun = performance.now();
+    await sale.settle();
+    expect(performance.now() - begun).toBeLessThan(500);
+    const after = await sale.sale();
+    expect(after.epoch).toBeGreaterThan(epoch);
+    expect(after.opened_epoch).toBe(after.epoch);
+    expect(after.identity).not.toBe(identity);
+    expect(await sale.reserve([{ key: 'k', buyer: 'x' }])).toEqual({
+      statuses: 'r',
+      order_ids: [order_ids[0]],
+    });
+    expect(await sale.audit()).toMatchObject({
+      balanced: true,
+      live: { kind: 'agrees' },
+      skus: [{ reserved: 2 }, {}],
+    });
+  });
+
+  test('with a backlog opens before the backlog is ingested', async () => {
+    const sale = await openSale();
+    for (let i = 0; i < 5; i++) await sale.reserve([{}]);
+    await restart();
+    expect(await sale.follower.step()).toBe('busy');
+    expect((await sale.sale()).seq).toBe(1);
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+    await sale.settle();
+    expect(await sale.audit()).toMatchObject({ balanced: true, skus: [{ reserved: 6 }, {}] });
+  });
+
+  test('in the middle of movements opens whatever of them was applied', async () => {
+    for (const applied of [false, true]) {
+      const sale = await openSale();
+      const { order_ids } = await sale.reserve([{}, {}]);
+      await sale.settle();
+      await authorizeOrders(db, order_ids, BY);
+      await confirmOrders(db, order_ids, BY);
+      await sealBatch(db, sale.sale_no);
+      if (applied) {
+        await sale.release();
+        // The acknowledgement got lost with the reconciler.
+        await db.query({ text: 'UPDATE cursors SET acked_n = 0 WHERE sale_no = $1', values: [sale.sale_no] });
+      }
+      await restart();
+      await sale.settle();
+      await sale.release();
+      await sale.settle();
+      expect(await sale.sale()).toMatchObject({ sealed_n: 1, acked_n: 1, applied_n: 1 });
+      expect(await sale.audit()).toMatchObject({
+        balanced: true,
+        live: { kind: 'agrees' },
+        skus: [{ sold: 2, told_held: 0 }, {}],
+      });
+    }
+  });
+
+  test('without appendfsync always is not trusted', async () => {
+    const sale = await openSale();
+    await restart();
+    await redis.config('SET', 'appendfsync', 'everysec');
+    await staysClosed(sale, 'not_durable');
+    await redis.config('SET', 'appendfsync', 'always');
+    await sale.settle();
+    expect(await sale.sale()).toMatchObject({ fenced_reason: null });
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+  });
+
+  test('a sale that was never open opens whatever the durability', async () => {
+    await redis.config('SET', 'appendfsync', 'everysec');
+    const sale = await openSale();
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+    await redis.config('SET', 'appendfsync', 'always');
+  });
+});
+
+describe('a crash of the reconciler', () => {
+  test('between issuing the epoch and Redis taking it is finished by the next', async () => {
+    const sale = await openSale();
+    await sale.reserve([{}]);
+    await sale.settle();
+    await restart();
+    // Twice in a row.
+    for (let crash = 0; crash < 2; crash++) {
+      const row = await sale.sale();
+      const chunk = await readChunk(redis, placeOf(row), { after_seq: row.seq, count: 1 });
+      if (chunk.kind !== 'chunk') throw new Error('no chunk');
+      const { epoch: record_epoch, identity_now: identity } = chunk;
+      await fence(redis, placeOf(row));
+      await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity });
+    }
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+    const next = followSale(sale.deps, sale.sale_no);
+    await next.step();
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+  });
+
+  test('between Redis taking the epoch and the ledger noting it, too', async () => {
+    const sale = await openSale();
+    await restart();
+    await sale.settle();
+    await db.query({
+      text: `UPDATE cursors SET opened_epoch = epoch - 1, fenced_reason = 'not_durable' WHERE sale_no = $1`,
+      values: [sale.sale_no],
+    });
+    const next = followSale(sale.deps, sale.sale_no);
+    for (let step = 0; step < 4; step++) await next.step();
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+    expect(await sale.sale()).toMatchObject({ fenced_reason: null });
+  });
+
+  test('while it loads a sale is finished by the next, wherever it happened', async () => {
+    const sale = await rig({ db, redis });
+    await sale.follower.step();
+    await db.query({
+      text: 'UPDATE cursors SET loaded = false, epoch = 0, opened_epoch = 0 WHERE sale_no = $1',
+      values: [sale.sale_no],
+    });
+    const next = followSale(sale.deps, sale.sale_no);
+    for (let step = 0; step < 4; step++) await next.step();
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+    // And "no record" before the ledger knows of it means: load again.
+    const other = await rig({ db, redis });
+    await other.follower.step();
+    await db.query({ text: 'UPDATE cursors SET loaded = false WHERE sale_no = $1', values: [other.sale_no] });
+    await redis.del(await recordOf(other));
+    await redis.del(saleKeys(placeOf(await other.sale())).stream);
+    await followSale(other.deps, other.sale_no).step();
+    await other.settle();
+    expect((await other.reserve([{}])).statuses).toBe('a');
+  });
+});
+
+describe('a memory that is not the one the ledger has followed stays closed', () => {
+  test('no record', async () => {
+    const sale = await openSale();
+    await redis.del(await recordOf(sale));
+    await staysClosed(sale, 'no_record');
+    expect(await sale.audit()).toMatchObject({
+      fenced_reason: 'no_record',
+      live: { kind: 'not_comparable', reason: 'missing' },
+    });
+  });
+
+  test('Redis behind the ledger: an older copy', async () => {
+    const sale = await openSale();
+    const { record, stream } = saleKeys(placeOf(await sale.sale()));
+    const old = await redis.hgetall(record);
+    await sale.reserve([{}]);
+    await sale.settle();
+    await redis.hset(record, old);
+    await redis.xdel(stream, '2-0');
+    await staysClosed(sale, 'redis_behind');
+    await restart();
+    await staysClosed(sale, 'redis_behind');
+  });
+
+  test('another entry at the cursor', async () => {
+    const sale = await openSale();
+    const { record, stream } = saleKeys(placeOf(await sale.sale()));
+    const old = await redis.hgetall(record);
+    await sale.reserve([{}]);
+    await sale.settle();
+    // The older copy has gone on by itself.
+    await redis.hset(record, old);
+    await redis.del(stream);
+    await sale.reserve([{}]);
+    await redis.xdel(stream, '3-0');
+    await restart();
+    await staysClosed(sale, 'digest_mismatch');
+  });
+
+  test('an epoch that the ledger did not issue last', async () => {
+    const sale = await openSale();
+    const { epoch } = await sale.sale();
+    await redis.hset(await recordOf(sale), 'epoch', epoch - 1);
+    await staysClosed(sale, 'epoch_mismatch');
+    await redis.hset(await recordOf(sale), 'epoch', epoch + 1);
+    await staysClosed(sale, 'epoch_mismatch');
+  });
+
+  test('another generation', async () => {
+    const sale = await openSale();
+    await redis.hset(await recordOf(sale), 'generation', 2);
+    await staysClosed(sale, 'generation_mismatch');
+  });
+
+  test('movements acknowledged that it has not, or has that nobody sealed', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}]);
+    await sale.settle();
+    await authorizeOrders(db, order_ids, BY);
+    await confirmOrders(db, order_ids, BY);
+    await sale.release();
+    await sale.settle();
+    await redis.hset(await recordOf(sale), 'applied_n', 0);
+    await restart();
+    await staysClosed(sale, 'movements_mismatch');
+    await redis.hset(await recordOf(sale), 'applied_n', 2);
+    await staysClosed(sale, 'movements_mismatch');
+  });
+
+  test('a sale of the same name that another ledger has made', async () => {
+    const sale = await rig({ db, redis });
+    await sale.follower.step();
+    await redis.hset(await recordOf(sale), 'route', Buffer.from('others'));
+    await db.query({ text: 'UPDATE cursors SET loaded = false WHERE sale_no = $1', values: [sale.sale_no] });
+    const next = followSale(sale.deps, sale.sale_no);
+    await next.step();
+    expect(await sale.sale()).toMatchObject({ loaded: false, fenced_reason: 'foreign_record' });
+  });
+
+  test('a lasting reason, also over a restart', async () => {
+    const sale = await openSale();
+    await setFenced(db, sale.sale_no, 'order_did_not_fit', []);
+    const next = followSale(sale.deps, sale.sale_no);
+    await next.step();
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+    await restart();
+    for (let step = 0; step < 4; step++) await next.step();
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+  });
+});
+
+describe('a sale that a script fenced although nothing restarted', () => {
+  test('is verified and opened', async () => {
+    const sale = await openSale();
+    await fence(redis, placeOf(await sale.sale()));
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+    await sale.settle();
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+  });
+
+  test('by movements that cannot be applied is opened once, and then stays closed', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}]);
+    await sale.settle();
+    await redis.hset(saleKeys(placeOf(await sale.sale())).held, 'a', 0);
+    await authorizeOrders(db, order_ids, BY);
+    await confirmOrders(db, order_ids, BY);
+    expect(await sale.release()).toBe(false);
+    await sale.settle();
+    expect(await sale.release()).toBe(false);
+    await staysClosed(sale, 'redis_fenced');
+  });
+});
+
+test('an engine that has seen more than this Redis closes the sale until it is verified', async () => {
+  const sale = await openSale();
+  const { epoch } = await sale.sale();
+  expect((await sale.reserve([{}], { epoch: epoch + 10 })).refused).toBe('recovering');
+  expect((await sale.reserve([{}])).refused).toBe('recovering');
+});
