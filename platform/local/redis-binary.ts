@@ -118,7 +118,8 @@ async function downloadPackages(folder: string, options: readonly string[]): Pro
   await run('apt-get', [...options, '-qq', 'download', ...names], { cwd: folder });
 }
 
-function ownAptFolders(folder: string): string[] {
+/** Settings that make apt-get keep lists and archives in `folder`, and leave the system's alone. */
+export function ownAptFolders(folder: string): string[] {
   for (const part of ['state/lists/partial', 'cache/archives/partial']) {
     mkdirSync(join(folder, part), { recursive: true });
   }

