@@ -28,10 +28,10 @@ export type QueueName = (typeof QUEUES)[number];
 export const CHUNK_SIZE = 100;
 
 /**
- * A job that runs longer is given to another worker while this one may go on. A worker begins no call to a
- * provider later than CALL_WINDOW_MS after it fetched the job; a call begun by then ends before this.
+ * A job that runs longer is given to another worker while this one may go on. So a worker begins no call to a
+ * provider later than half of this after it fetched the job: what it began has ended, and is written, by then.
  */
-export const JOB_EXPIRES_S = 120;
+export const JOB_EXPIRES_S = 60;
 
 const RETENTION_MINUTES = 30 * 24 * 60;
 

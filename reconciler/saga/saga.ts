@@ -58,7 +58,7 @@ const TIMINGS: SagaTimings = {
   sweep_ms: 1_000,
   unbegun_ms: 10_000,
   count_ms: 10_000,
-  maintenance_s: 30,
+  maintenance_s: 15,
 };
 /** Half of a job's time: a call that begins by then has ended, and is written, before somebody else gets the job. */
 const CALL_WINDOW_MS = (JOB_EXPIRES_S * 1_000) / 2;
@@ -66,10 +66,10 @@ const STOP_PATIENCE_MS = 1_200;
 
 /** Jobs at once: of chunks enough to keep the provider busy, and no more than end in their time. */
 const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
-  'saga-authorize': 8,
-  'saga-capture': 8,
-  'saga-reverse': 4,
-  'saga-look': 4,
+  'saga-authorize': 4,
+  'saga-capture': 4,
+  'saga-reverse': 2,
+  'saga-look': 2,
   'saga-retry': 32,
 };
 
@@ -81,8 +81,8 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
     db: bossDb(pool),
     schedule: false,
     maintenanceIntervalSeconds: timings.maintenance_s,
-    archiveCompletedAfterSeconds: 3_600,
-    deleteAfterDays: 3,
+    archiveCompletedAfterSeconds: 300,
+    deleteAfterHours: 12,
   });
   boss.on('error', (error) => log.warn({ err: error }, 'the job queues have trouble'));
   await boss.start();

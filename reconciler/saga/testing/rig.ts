@@ -55,7 +55,8 @@ export type AttemptView = {
 /** The providers' calls give up after this, ms. */
 export const CALL_TIMEOUT_MS = 400;
 
-export async function sagaRig(): Promise<SagaRig> {
+/** `webhook_url`: where the sandbox sends its webhooks; to the ledger's inbox if absent. */
+export async function sagaRig(options: { webhook_url?: string } = {}): Promise<SagaRig> {
   const ledger = await testLedger();
   const { db } = ledger;
   await setHeartbeat(db);
@@ -78,7 +79,7 @@ export async function sagaRig(): Promise<SagaRig> {
   hooks.listen(0, '127.0.0.1');
   await once(hooks, 'listening');
   const sandbox = await startTestSandbox({
-    webhook_url: `http://127.0.0.1:${(hooks.address() as AddressInfo).port}/`,
+    webhook_url: options.webhook_url ?? `http://127.0.0.1:${(hooks.address() as AddressInfo).port}/`,
   });
   await sandbox.admin('settings', { slow_ms: 150, late_ms: 300 });
   const providers = createProviders(
@@ -96,15 +97,21 @@ export async function sagaRig(): Promise<SagaRig> {
     providers,
     registry,
     sale,
-    async start(options = {}) {
+    async start(saga_options = {}) {
       const saga = await startSaga({
         pool: db,
         database_url: ledger.url,
         providers,
         registry: sagas.length === 0 ? registry : new Registry(),
         log: createLog({ level: 'silent', service: 'test' }),
-        ...options,
-        timings: { poll_ms: 200, sweep_ms: 100, unbegun_ms: 600_000, maintenance_s: 1, ...options.timings },
+        ...saga_options,
+        timings: {
+          poll_ms: 200,
+          sweep_ms: 100,
+          unbegun_ms: 600_000,
+          maintenance_s: 1,
+          ...saga_options.timings,
+        },
       });
       sagas.push(saga);
       return saga;

@@ -1,0 +1,28 @@
+/** A process that does nothing but the saga, for tests that kill it. Argument: {database_url, url, secret, timeout_ms}. */
+import { Registry } from 'prom-client';
+import { createProviders } from '../../../payments/providers.ts';
+import { createLog } from '../../../platform/log.ts';
+import { createPool } from '../../../platform/postgres.ts';
+import { startSaga } from '../saga.ts';
+
+const { database_url, url, secret, timeout_ms } = JSON.parse(process.argv[2]) as Record<string, string>;
+const pool = createPool({
+  url: database_url,
+  max: 8,
+  application_name: 'saga-under-test',
+  on_error: () => {},
+});
+const providers = createProviders(
+  { psp: 'sandbox', psp_sandbox_url: url, psp_sandbox_secret: secret },
+  { timeout_ms: Number(timeout_ms) },
+);
+await startSaga({
+  pool,
+  database_url,
+  providers,
+  registry: new Registry(),
+  log: createLog({ level: 'silent', service: 'saga' }),
+  timings: { poll_ms: 200, sweep_ms: 100, unbegun_ms: 1_000, maintenance_s: 1 },
+});
+process.on('disconnect', () => process.exit(0));
+process.send?.('ready');
