@@ -12,6 +12,8 @@ export type SaleLocks = {
   acquire(name: LockName, saleNo: number): Promise<boolean>;
   /** Without asking the ledger: is the connection that took it still there? */
   holds(name: LockName, saleNo: number): boolean;
+  /** Asks the ledger whether the connection lives; if not, nothing is held any more. Throws then. */
+  check(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -24,9 +26,10 @@ export function createSaleLocks(options: {
   on_error: (error: Error) => void;
 }): SaleLocks {
   let client: pg.Client | undefined;
-  let connecting: Promise<pg.Client> | undefined;
   let held = new Set<string>();
   let closed = false;
+  /** One question at a time on one connection. */
+  let turn: Promise<unknown> = Promise.resolve();
 
   function drop(lost: pg.Client): void {
     if (client !== lost) return;
@@ -50,30 +53,43 @@ export function createSaleLocks(options: {
     return fresh;
   }
 
-  function connection(): Promise<pg.Client> {
-    if (client) return Promise.resolve(client);
-    connecting ??= connect().finally(() => {
-      connecting = undefined;
+  async function take(key: string): Promise<boolean> {
+    if (held.has(key)) return true;
+    const owner = client ?? (await connect());
+    const { rows } = await owner.query<{ taken: boolean }>({
+      name: 'try_lock',
+      text: 'SELECT pg_try_advisory_lock($1::bigint) AS taken',
+      values: [key],
     });
-    return connecting;
+    // The connection may have gone meanwhile, and the lock with it.
+    if (!rows[0].taken || client !== owner) return false;
+    held.add(key);
+    return true;
   }
 
   return {
-    async acquire(name, saleNo) {
+    acquire(name, saleNo) {
       const key = lockKey(name, saleNo);
-      if (held.has(key)) return true;
-      const owner = await connection();
-      const { rows } = await owner.query<{ taken: boolean }>({
-        name: 'try_lock',
-        text: 'SELECT pg_try_advisory_lock($1::bigint) AS taken',
-        values: [key],
-      });
-      // The connection may have gone meanwhile, and the lock with it.
-      if (!rows[0].taken || client !== owner) return false;
-      held.add(key);
-      return true;
+      if (held.has(key)) return Promise.resolve(true);
+      const mine = turn.then(() => take(key));
+      turn = mine.catch(() => {});
+      return mine;
     },
     holds: (name, saleNo) => held.has(lockKey(name, saleNo)),
+    check() {
+      const mine = turn.then(async () => {
+        const owner = client;
+        try {
+          await owner?.query('SELECT 1');
+        } catch (error) {
+          if (owner) drop(owner);
+          await owner?.end().catch(() => {});
+          throw error;
+        }
+      });
+      turn = mine.catch(() => {});
+      return mine;
+    },
     async close() {
       closed = true;
       const last = client;

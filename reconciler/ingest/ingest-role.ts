@@ -18,6 +18,8 @@ export type IngestRole = {
 
 const LOOK_FOR_SALES_MS = 100;
 const TRIM_EVERY_MS = 60_000;
+/** A connection that died without a word is noticed after this and its query's timeout. */
+const CHECK_LOCKS_EVERY_MS = 5_000;
 
 export function createIngestRole(
   options: FollowDeps & { locks: SaleLocks; trim_age_ms: number },
@@ -65,6 +67,7 @@ export function createIngestRole(
       await Promise.all([
         every(LOOK_FOR_SALES_MS, discover, 'discovery of sales'),
         every(TRIM_EVERY_MS, trimFollowed, 'trim'),
+        every(CHECK_LOCKS_EVERY_MS, () => locks.check().then(() => 'slow'), 'locks'),
       ]);
       await Promise.all(loops);
     },
