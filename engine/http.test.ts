@@ -107,7 +107,10 @@ function start(): Promise<HttpServer> {
     live: [live],
     fallback: (head) => (head.path === '/page' ? json(200, { page: true }) : refuse('not_found')),
     peer_wanted: true,
-    failed: (error) => void logged.push(error),
+    refusalFor: (error) => {
+      logged.push(error);
+      return refuse('internal_error');
+    },
   });
 }
 
@@ -152,7 +155,7 @@ describe('paths and methods', () => {
     const response = await fetch(`${url}/echo`, { method: 'DELETE' });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('POST, GET, HEAD, OPTIONS');
-    expect((await response.json()).code).toBe('method_not_allowed');
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
     expect((await fetch(`${url}/slow`)).status).toBe(405);
     expect(
       (await exchangeRaw(server.port, ['BREW /echo HTTP/1.1\r\nHost: a\r\n\r\n'])).answers[0].status,
@@ -357,7 +360,7 @@ it('a port that cannot be had is said in a line', async () => {
       live: [],
       fallback: () => refuse('not_found'),
       peer_wanted: false,
-      failed: () => {},
+      refusalFor: () => refuse('internal_error'),
     }),
   ).rejects.toThrow(/^PORT 1 on 192.0.2.1 cannot be listened on/);
 });

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { BODY_BYTES_MAX } from '../domain/limits.ts';
 import type { Admitted, Endpoint, LiveEndpoint } from './endpoint.ts';
-import { isRefusal, PROBLEM_TYPE, problemBody, type Reply, refuse, statusOf } from './reply.ts';
+import { isRefusal, PROBLEM_TYPE, problemBody, type Refusal, type Reply, refuse, statusOf } from './reply.ts';
 import { createRequestIds, emptyHead, framingFault, type Head, takeHeader } from './request.ts';
 
 export type HttpOptions = {
@@ -21,7 +21,8 @@ export type HttpOptions = {
   fallback(head: Head): Reply | Promise<Reply>;
   /** Read the address of each connection? It costs a microsecond. */
   peer_wanted: boolean;
-  failed(error: unknown, head: Head): void;
+  /** The answer to what a handler threw. It must tell nothing of the inside. */
+  refusalFor(error: unknown, head: Head): Refusal;
 };
 
 export type HttpServer = {
@@ -93,7 +94,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     under_way -= 1;
   }
 
-  /** Sends the reply now, or when it is there. What is rejected becomes a 500 that tells nothing of the inside. */
+  /** Sends the reply now, or when it is there. */
   function finish(exchange: Exchange, reply: Reply | Promise<Reply>): void {
     if (reply instanceof Promise) {
       reply.then(
@@ -109,8 +110,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   function fail(exchange: Exchange, error: unknown): void {
-    options.failed(error, exchange.head);
-    finish(exchange, refuse('internal_error'));
+    finish(exchange, options.refusalFor(error, exchange.head));
   }
 
   function write({ res, head, close_after }: Exchange, reply: Reply): void {
@@ -270,6 +270,8 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     app.close();
   }
 
+  // First: what is no upgrade passes on to the endpoint of the same path.
+  for (const endpoint of options.live) serveLive(endpoint);
   const methods = new Map<string, string[]>();
   for (const endpoint of options.endpoints) {
     const { method, path } = endpoint;
@@ -278,7 +280,6 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     else app.get(pattern(path), handler).head(pattern(path), handler);
     methods.set(path, [...(methods.get(path) ?? []), method]);
   }
-  for (const endpoint of options.live) serveLive(endpoint);
   for (const [path, allowed] of methods) app.any(pattern(path), serveOther(allowed, parameterCount(path)));
   app.any('/*', serveFallback);
 

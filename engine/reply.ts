@@ -31,6 +31,11 @@ export function json(status: number, value: unknown, headers: readonly string[] 
   return { status, body: JSON.stringify(value), content_type: JSON_TYPE, headers };
 }
 
+/** Times on the wire: ISO 8601, UTC, milliseconds. */
+export function iso(time_ms: number): string {
+  return new Date(time_ms).toISOString();
+}
+
 export type RefusalExtras = {
   detail?: string;
   members?: Readonly<Record<string, unknown>>;

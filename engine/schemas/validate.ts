@@ -58,7 +58,8 @@ function faultsOf(errors: readonly ErrorObject[]): Fault[] {
   const faults = new Map<string, Fault>();
   for (const error of errors) {
     const path = pathOf(error);
-    if (!faults.has(path)) faults.set(path, { path, message: messageOf(error) });
+    if (!faults.has(path) || error.keyword === 'x-refused')
+      faults.set(path, { path, message: messageOf(error) });
     if (faults.size === FAULTS_MAX) break;
   }
   return [...faults.values()];

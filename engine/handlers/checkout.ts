@@ -1,0 +1,107 @@
+/** Taking stock: POST /v1/checkout (and pay by saga) and POST /v1/inventory/lock (the stepwise road). */
+import { requestFingerprint } from '../../domain/fingerprint.ts';
+import type { Reserve, ReserveOutcome, ReserveRequest } from '../checkout/port.ts';
+import { reservationView } from '../orders/order-view.ts';
+import { iso, json, type Reply, refuse } from '../reply.ts';
+import type { Context, Handler } from '../route.ts';
+import type { Sale } from '../sales/sale.ts';
+import type { CheckoutBody, LockBody } from '../schemas/requests.ts';
+import { findSale, isSale } from './find-sale.ts';
+import type { Services } from './services.ts';
+
+/** Told how each request that reached the script, or nearly, ended. */
+export type CheckoutObserver = (
+  outcome: Exclude<ReserveOutcome['kind'], 'accepted'> | 'accepted' | 'replayed' | 'not_found',
+  seconds: number,
+) => void;
+
+export function checkoutHandlers(services: Pick<Services, 'sales' | 'reserve'>, observe: CheckoutObserver) {
+  const { sales } = services;
+  const reserve = observed(services.reserve, observe);
+
+  const checkout: Handler<CheckoutBody> = (context) => {
+    const { body } = context;
+    const road = {
+      target: 'POST /v1/checkout',
+      road: 'checkout',
+      payment_method: body.payment_method,
+      shipping_address: body.shipping_address,
+    } as const;
+    const sale = findSale(sales, context.caller.tenant, body.sale_id);
+    return sale instanceof Promise
+      ? sale.then((found) => (isSale(found) ? take(found, context, road) : found))
+      : take(sale, context, road);
+  };
+
+  const lock: Handler<LockBody> = async (context) => {
+    const road = {
+      target: 'POST /v1/inventory/lock',
+      road: 'lock',
+      payment_method: null,
+      shipping_address: null,
+    } as const;
+    const sale = await findSale(sales, context.caller.tenant, context.body.sale_id);
+    return isSale(sale) ? take(sale, context, road) : sale;
+  };
+
+  function take(
+    sale: Sale,
+    { caller, key, body }: Context<CheckoutBody | LockBody>,
+    road: Pick<ReserveRequest, 'road' | 'payment_method' | 'shipping_address'> & { target: string },
+  ): Promise<Reply> {
+    return reserve({
+      sale,
+      buyer: caller.sub,
+      key,
+      fingerprint: requestFingerprint(road.target, body),
+      road: road.road,
+      lines: body.items,
+      payment_method: road.payment_method,
+      shipping_address: road.shipping_address,
+    }).then(reserveReply);
+  }
+
+  return { checkout, lock };
+}
+
+function observed(reserve: Reserve, observe: CheckoutObserver): Reserve {
+  return async (request) => {
+    const started_ms = performance.now();
+    const outcome = await reserve(request);
+    const what = outcome.kind === 'accepted' && outcome.replayed ? 'replayed' : outcome.kind;
+    observe(what, (performance.now() - started_ms) / 1000);
+    return outcome;
+  };
+}
+
+/** The core's words as HTTP. */
+export function reserveReply(outcome: ReserveOutcome): Reply {
+  switch (outcome.kind) {
+    case 'accepted': {
+      const { reservation, replayed } = outcome;
+      const headers = ['Location', `/v1/orders/${reservation.order_id}`, 'Cache-Control', 'no-store'];
+      if (replayed) headers.push('Idempotent-Replayed', 'true');
+      return json(201, reservationView(reservation), headers);
+    }
+    case 'sold_out':
+      return refuse('sold_out', { members: { short: outcome.short } });
+    case 'temporarily_held':
+      return refuse('temporarily_held', {
+        retry_after_seconds: Math.max(1, Math.ceil((outcome.earliest_release_ms - outcome.now_ms) / 1000)),
+        members: { earliest_release_at: iso(outcome.earliest_release_ms), short: outcome.short },
+      });
+    case 'purchase_limit_reached':
+      return refuse('purchase_limit_reached', { members: { limit: outcome.limit, held: outcome.held } });
+    case 'sale_not_open':
+      return refuse('sale_not_open', { members: { opens_at: iso(outcome.opens_at_ms) } });
+    case 'unknown_sku':
+      return refuse('unknown_sku', { members: { sku: outcome.sku } });
+    case 'idempotency_key_reused':
+    case 'sale_closed':
+    case 'sale_paused':
+    case 'unavailable':
+    case 'sale_recovering':
+    case 'overloaded':
+      return refuse(outcome.kind);
+  }
+}

@@ -1,0 +1,203 @@
+/** Bodies of answers, for the API document. Closed, like those of requests: tests hold real answers against them. */
+import { ATTEMPT_STATES } from '../../domain/attempt-machine.ts';
+import { ORDER_STATES } from '../../domain/order-machine.ts';
+import { OUTCOME_CODES } from '../../domain/outcomes.ts';
+import { GATES } from '../../domain/types.ts';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** All members are required unless named in `optional`. */
+function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', additionalProperties: false, required, properties };
+}
+
+const string = { type: 'string' } as const;
+const integer = { type: 'integer' } as const;
+const time = { type: 'string', format: 'date-time' } as const;
+const timeOrNull = { type: ['string', 'null'], format: 'date-time' } as const;
+const stringOrNull = { type: ['string', 'null'] } as const;
+const list = (items: Schema): Schema => ({ type: 'array', items });
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+const saleState = {
+  type: 'string',
+  enum: [...GATES, 'recovering'],
+  description: '`recovering`: its stock is being checked after a disturbance; it goes on by itself.',
+} as const;
+
+const amounts = object({
+  currency: string,
+  subtotal: integer,
+  discount: integer,
+  shipping: integer,
+  tax: integer,
+  total: integer,
+});
+
+const orderItems = list(object({ sku: string, qty: integer, unit_price: integer }));
+const reservation = object({ expires_at: time, server_time: time });
+const short = list(object({ sku: string, requested: integer, available: integer }));
+
+const payment = {
+  no: integer,
+  psp: string,
+  type: { type: 'string', enum: ['card', 'upi', 'wallet'] },
+  amount: integer,
+  currency: string,
+  state: { type: 'string', enum: ATTEMPT_STATES },
+  decline_code: stringOrNull,
+} as const;
+
+const saleItem = {
+  sku: string,
+  name: string,
+  unit_price: integer,
+  available: integer,
+  held: integer,
+} as const;
+
+const sale = {
+  id: string,
+  state: saleState,
+  currency: string,
+  opens_at: timeOrNull,
+  closes_at: timeOrNull,
+  hold_seconds: { type: 'number' },
+  limit_per_buyer: integer,
+  server_time: time,
+} as const;
+
+export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
+  Reservation: {
+    ...object({
+      order_id: string,
+      sale_id: string,
+      state: { type: 'string', const: 'reserved' },
+      items: orderItems,
+      amounts: ref('Amounts'),
+      reservation,
+    }),
+    description: 'The stock is yours until `expires_at`. A replay gives this answer again, verbatim.',
+  },
+  Amounts: {
+    ...amounts,
+    description: 'Integers in the minor unit of `currency`. total = subtotal - discount + shipping + tax.',
+  },
+  Order: object({
+    order_id: string,
+    sale_id: string,
+    state: { type: 'string', enum: ORDER_STATES },
+    items: orderItems,
+    amounts: ref('Amounts'),
+    reservation,
+    payments: list(
+      object({ ...payment, reversal_wanted: { type: 'boolean' }, created_at: time, updated_at: time }),
+    ),
+    history: list(
+      object({
+        at: time,
+        from: { type: ['string', 'null'], enum: [...ORDER_STATES, null] },
+        to: { type: 'string', enum: ORDER_STATES },
+        cause: string,
+        actor: string,
+      }),
+    ),
+    as_of: time,
+    source: {
+      type: 'string',
+      enum: ['ledger', 'reservation'],
+      description: '`reservation`: the ledger has not heard of the order yet, or is away.',
+    },
+  }),
+  Payment: object({
+    order_id: string,
+    state: { type: 'string', enum: ORDER_STATES },
+    payment: object(payment),
+    reservation,
+  }),
+  Sale: object({ ...sale, items: list(object(saleItem)) }),
+  CreatedSale: object({ ...sale, items: list(object({ ...saleItem, qty: integer })) }),
+  SaleGate: object({ id: string, state: saleState, server_time: time }),
+  Stock: object({
+    sale_id: string,
+    sku: string,
+    state: saleState,
+    unit_price: integer,
+    currency: string,
+    available: integer,
+    held: integer,
+    server_time: time,
+  }),
+  LiveMessage: {
+    ...object({
+      id: string,
+      state: saleState,
+      server_time: time,
+      items: list(object({ sku: string, available: integer, held: integer })),
+    }),
+    description: 'The first message names every SKU, those after it what has changed.',
+  },
+  Topup: object({ id: string, added: list(object({ sku: string, qty: integer, total: integer })) }),
+  Reduction: object({ id: string, taken: list(object({ sku: string, qty: integer })) }),
+  Audit: object({
+    id: string,
+    balanced: { type: 'boolean' },
+    imbalance: integer,
+    seq: integer,
+    epoch: integer,
+    movements: object({ applied_n: integer, acked_n: integer, sealed_n: integer }),
+    fenced_reason: stringOrNull,
+    live: {
+      type: 'object',
+      required: ['kind'],
+      properties: {
+        kind: { type: 'string', enum: ['agrees', 'differs', 'ahead', 'not_comparable', 'not_asked'] },
+      },
+    },
+    items: list(
+      object({
+        sku: string,
+        total: integer,
+        reserved: integer,
+        sold: integer,
+        available: integer,
+        held: integer,
+        waiting_to_available: integer,
+        waiting_from_held: integer,
+        available_off: integer,
+        held_off: integer,
+      }),
+    ),
+  }),
+  Received: object({ received: { type: 'boolean', const: true } }),
+  Alive: object({ status: { type: 'string', const: 'ok' } }),
+  Ready: object({
+    status: { type: 'string', const: 'ok' },
+    ledger: { type: 'string', enum: ['ok', 'away'] },
+  }),
+  DemoSession: object({ token: string, sale_id: string }),
+  Problem: {
+    ...object(
+      {
+        type: string,
+        title: string,
+        status: integer,
+        code: { type: 'string', enum: OUTCOME_CODES },
+        detail: string,
+        request_id: string,
+        errors: list(object({ path: string, message: string })),
+        short,
+        earliest_release_at: time,
+        opens_at: time,
+        limit: integer,
+        held: integer,
+        state: string,
+        sku: string,
+        missing: list(string),
+      },
+      ['errors', 'short', 'earliest_release_at', 'opens_at', 'limit', 'held', 'state', 'sku', 'missing'],
+    ),
+    description: 'A refusal (RFC 9457). `code` is stable; /docs/problems tells what each means.',
+  },
+};
