@@ -232,6 +232,17 @@ CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id,
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE (state = ANY (ARRAY['reserved'::text, 'authorized'::text]));
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
 
+CREATE OR REPLACE FUNCTION public.attempt_reversed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
+  SELECT id, state, state, 'payment_' || NEW.state, 'psp' FROM orders WHERE id = NEW.order_id;
+  RETURN NULL;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION public.attempts_updated()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -363,6 +374,7 @@ BEGIN
 END $function$
 ;
 
+CREATE TRIGGER attempt_reversed AFTER UPDATE ON public.attempts FOR EACH ROW WHEN ((new.reversal_wanted AND (new.state <> old.state) AND (new.state = ANY (ARRAY['voided'::text, 'refunded'::text])))) EXECUTE FUNCTION attempt_reversed();
 CREATE TRIGGER attempts_updated BEFORE UPDATE ON public.attempts FOR EACH ROW EXECUTE FUNCTION attempts_updated();
 CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
 CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION orders_updated();

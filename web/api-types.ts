@@ -43,7 +43,7 @@ export type OrderState =
 
 export type Payment = { state: string; decline_code?: string | null };
 
-export type OrderEvent = { at: string; from: OrderState | null; to: OrderState };
+export type OrderEvent = { at: string; from: OrderState | null; to: OrderState; cause?: string };
 
 export type Order = {
   order_id: string;

@@ -1,5 +1,5 @@
 /** The states of an order in plain words, and which of them leave something to wait for. */
-import type { Order, OrderState } from './api-types.ts';
+import type { Order, OrderEvent, OrderState } from './api-types.ts';
 
 type Row = {
   /** Heading of the order. */
@@ -100,4 +100,10 @@ export function orderText(order: Order): string {
   const reason = order.payments?.map(({ decline_code }) => DECLINES[decline_code ?? '']).find(Boolean);
   const { text } = STATES[order.state];
   return order.state === 'payment_failed' && reason ? `${reason} ${text}` : text;
+}
+
+/** A line of the timeline. An event that leaves the state as it is tells of money that went back. */
+export function eventText({ from, to, cause }: OrderEvent): string {
+  if (from !== to) return stateRow(to).event;
+  return cause === 'payment_refunded' ? 'Payment refunded' : 'Payment released';
 }

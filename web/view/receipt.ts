@@ -2,7 +2,7 @@
 import type { Order, Problem } from '../api-types.ts';
 import { messageFor } from '../messages.ts';
 import { formatMoney } from '../money.ts';
-import { orderText, stateRow } from '../order-words.ts';
+import { eventText, orderText, stateRow } from '../order-words.ts';
 import { clockText, timeOfDay } from '../time.ts';
 import { h, setText } from './dom.ts';
 
@@ -90,7 +90,7 @@ function receiptLines(order: Order, nameOf: (sku: string) => string): HTMLElemen
 }
 
 function timelineOf(order: Order): HTMLElement[] {
-  return (order.history ?? []).map(({ at, to }) =>
-    h('li', {}, h('time', { dateTime: at }, timeOfDay(at)), ' ', h('span', {}, stateRow(to).event)),
+  return (order.history ?? []).map((event) =>
+    h('li', {}, h('time', { dateTime: event.at }, timeOfDay(event.at)), ' ', h('span', {}, eventText(event))),
   );
 }
