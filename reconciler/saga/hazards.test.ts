@@ -167,6 +167,36 @@ test('the provider is down for longer than a hold: the order expires, and nothin
   expect(await money(order)).toBeUndefined();
 });
 
+test('an outcome looked up after the deadline is not asked for again, even if nobody has swept the order', async () => {
+  await rig.sandbox.admin('faults', { faults: [{ on: 'authorize', kind: 'error_before', times: 1 }] });
+  const { handlers } = sagaParts(rig.db, rig.providers);
+  const [order] = await rig.orders(['pm_ok']);
+  await handlers['saga-authorize']({ order_ids: [order] }, soon());
+  expect(await rig.attempts(order)).toMatchObject([{ state: 'unknown' }]);
+  await pastDeadline(rig.db, [order]);
+  const [{ id }] = await rig.attempts(order);
+  await handlers['saga-retry']({ attempt_ids: [id] }, soon());
+  expect(await money(order)).toBeUndefined();
+});
+
+test('a reversal that the provider does not answer is tried again by one job, not by ever more', async () => {
+  const { handlers } = sagaParts(rig.db, rig.providers);
+  const [order] = await rig.orders(['pm_ok']);
+  await handlers['saga-authorize']({ order_ids: [order] }, soon());
+  await rig.sandbox.admin('faults', { faults: [{ on: '*', kind: 'unavailable' }] });
+  await rig.db.query({
+    text: `UPDATE orders SET state = 'canceled', cause = 'test', actor = 'buyer' WHERE id = $1`,
+    values: [order],
+  });
+  const [{ id }] = await rig.attempts(order);
+  for (let i = 0; i < 3; i++) await handlers['saga-reverse']({ attempt_ids: [id] }, soon());
+  expect(await jobs('saga-reverse', 'created')).toBe(0);
+  expect(await rig.attempts(order)).toMatchObject([{ state: 'authorized', tries: 3 }]);
+  await rig.sandbox.admin('faults', { faults: [] });
+  await rig.start();
+  await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]));
+});
+
 test('an authorization still on its way when its order is reversed comes to nothing', async () => {
   const { wait, open } = latch();
   const slow = sagaParts(

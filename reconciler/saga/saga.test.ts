@@ -77,6 +77,11 @@ test('pm_late: expires with its hold, and the money that comes later goes back',
     expect(await rig.attempts(order)).toMatchObject([{ state: 'voided', reversal_wanted: true }]);
   });
   expect(await money(order)).toMatchObject({ payments: 1, captured: 0, open: 0 });
+  const view = await findOrder(rig.db, 'default', order);
+  expect(view?.history.slice(-2)).toMatchObject([
+    { from: 'reserved', to: 'expired', cause: 'deadline' },
+    { from: 'expired', to: 'expired', cause: 'payment_voided', actor: 'psp' },
+  ]);
 });
 
 test('pm_late that succeeds while the hold lasts is confirmed by its webhook', async () => {
