@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import { effectiveGate } from '../../domain/gate.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { CursorMoved } from '../../ledger/stream/move-cursor.ts';
-import { UndecodableEntry } from '../../lua/entries.ts';
+import { type StreamEntry, UndecodableEntry } from '../../lua/entries.ts';
 import { type Chunk, readChunk } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
@@ -33,16 +33,18 @@ export type Follower = {
   state: Readonly<FollowState>;
 };
 
-/** A chunk is meant to carry about this many orders: enough for bulk statements, short transactions. */
-const CHUNK_ORDERS = 512;
-const CHUNK_ENTRIES_MAX = 256;
+/** Orders of one transaction, unless a single entry has more: enough for bulk statements, soon over. */
+const CHUNK_ORDERS_MAX = 512;
+/** Entries read at once: from few, since each may carry a full batch, doubling while they carry little. */
+const READ_ENTRIES_MIN = 16;
+const READ_ENTRIES_MAX = 256;
 
 export function followSale(deps: FollowDeps, saleNo: number): Follower {
   const { db, redis, log, metrics } = deps;
   const state: FollowState = { lag_entries: 0, behind_since_ms: undefined, fenced: false };
   /** The ledger's row as last read or written by us; undefined: read it again. */
   let sale: FollowedSale | undefined;
-  let count = 16;
+  let count = READ_ENTRIES_MIN;
   /** The batch under way when the sale was last reopened without a restart. */
   let reopened_with_batch = 0;
 
@@ -53,6 +55,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       return await follow(sale);
     } catch (error) {
       sale = undefined;
+      // Whatever comes after may have piled up.
+      count = READ_ENTRIES_MIN;
       state.behind_since_ms ??= Date.now();
       if (error instanceof CursorMoved) return 'slow';
       throw error;
@@ -96,7 +100,9 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   }
 
   async function ingest(current: FollowedSale, chunk: Chunk): Promise<StepResult> {
-    const { entries, now_ms } = chunk;
+    const { now_ms } = chunk;
+    const entries = firstOrders(chunk.entries);
+    if (entries.length < chunk.entries.length) count = Math.max(entries.length, READ_ENTRIES_MIN);
     // Batches are sealed by another role, so our row may not know the newest.
     const applied_n_last = entries[entries.length - 1].applied_n;
     if (applied_n_last > current.sealed_n) {
@@ -111,13 +117,12 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     if (plan.rejected > 0) metrics.ingestOrders.inc({ result: 'rejected' }, plan.rejected);
     if (plan.replayed > 0) metrics.ingestOrders.inc({ result: 'replayed' }, plan.replayed);
     metrics.oversellPrevented.inc(plan.rejected);
+    const few = plan.orders.length + plan.replayed <= CHUNK_ORDERS_MAX / 2;
+    if (few && entries.length === count) count = Math.min(2 * count, READ_ENTRIES_MAX);
     const { seq, digest, chain, applied_n } = plan;
     sale = { ...current, seq, digest, chain, applied_n };
     if (plan.fenced_reason) await fenced(current, plan.fenced_reason);
     note(sale ?? current, chunk);
-    const orders = plan.orders.length + plan.replayed;
-    const wanted = Math.ceil((CHUNK_ORDERS * entries.length) / Math.max(orders, entries.length));
-    count = Math.min(wanted, CHUNK_ENTRIES_MAX);
     return 'busy';
   }
 
@@ -153,6 +158,16 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   }
 
   return { step, state };
+}
+
+/** The first entries that make a chunk; at least one. */
+function firstOrders(entries: readonly StreamEntry[]): readonly StreamEntry[] {
+  let orders = 0;
+  const end = entries.findIndex((entry, i) => {
+    orders += entry.orders.length;
+    return i > 0 && orders > CHUNK_ORDERS_MAX;
+  });
+  return end < 0 ? entries : entries.slice(0, end);
 }
 
 /** What is wrong with where Redis stands, if anything. */
