@@ -45,7 +45,6 @@ export async function openShop(options: ShopOptions): Promise<void> {
   const buyer = session.buyer ?? '';
   const nameOf = (sku: string) => sale?.items.find((item) => item.sku === sku)?.name ?? sku;
   const speak = (text: string) => setText(byId('spoken'), text);
-  const orders = openOrders({ api, mine: myOrders(options.store, session.sale_id, buyer), nameOf, speak });
   let sale: Sale | undefined;
   let buying: AbortController | undefined;
   if (session.demo) pay.fill(DEMO_ADDRESS);
@@ -153,6 +152,8 @@ export async function openShop(options: ShopOptions): Promise<void> {
   }
 
   await readSale();
+  // After the sale, which knows the names of what was bought.
+  const orders = openOrders({ api, mine: myOrders(options.store, session.sale_id, buyer), nameOf, speak });
   followLive({
     url: liveUrl(session.sale_id),
     onUpdate: applyUpdate,

@@ -54,7 +54,13 @@ export function createLane(options: LaneOptions): Lane {
   const stamp = h('span', { className: 'stamp', attrs: { 'aria-hidden': 'true' } });
   const price = h('span', { className: 'price' });
   const stepper = createStepper(sku, options.limit || QTY_MAX, showLabel);
-  const buy = h('button', { type: 'button', className: 'buy' });
+  const buy = h('button', {
+    type: 'button',
+    id: `buy-${sku}`,
+    className: 'buy',
+    // What it says, and of what.
+    attrs: { 'aria-labelledby': `buy-${sku} name-${sku}` },
+  });
   const notice = createNotice(options.onNext, options.onStop);
   const element = h(
     'article',
@@ -85,7 +91,6 @@ export function createLane(options: LaneOptions): Lane {
     const text = busy === 'asking' ? 'Asking…' : (closed ?? offer);
     setText(buy, text);
     buy.setAttribute('aria-disabled', String(!usable));
-    buy.setAttribute('aria-label', text === offer ? `Buy ${qty} ${item.name}` : `${item.name}: ${text}`);
     stepper.setDisabled(!usable);
     setText(stamp, item.available > 0 ? '' : sold_out ? 'Sold out' : 'All held');
   }
