@@ -4,6 +4,7 @@ import { ANYONE } from './access/caller.ts';
 import type { Endpoint, LiveEndpoint } from './endpoint.ts';
 import { type HttpServer, serveHttp } from './http.ts';
 import { json, refuse } from './reply.ts';
+import { watchLive } from './testing/live-client.ts';
 import { exchangeRaw, open } from './testing/raw-http.ts';
 
 const logged: unknown[] = [];
@@ -296,35 +297,33 @@ describe('errors', () => {
 });
 
 describe('live', () => {
-  const listen = (path: string) => new WebSocket(`ws://127.0.0.1:${server.port}${path}`);
-  const next = async (socket: WebSocket) =>
-    ((await once(socket, 'message')) as [MessageEvent])[0].data as string;
-
-  it.runIf(typeof WebSocket !== 'undefined')('greets, publishes by topic, and counts', async () => {
-    const [a, b] = [listen('/rooms/a/live'), listen('/rooms/b/live')];
-    expect(await Promise.all([next(a), next(b)])).toEqual(['hello a', 'hello b']);
+  it('greets, publishes by topic, counts, and ignores what comes in', async () => {
+    const a = await watchLive(server.port, '/rooms/a/live');
+    const b = await watchLive(server.port, '/rooms/b/live');
+    await expect.poll(() => [a.messages, b.messages]).toEqual([['hello a'], ['hello b']]);
     expect(watchers).toBe(2);
+    a.send(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
     server.publish('a', 'news');
-    expect(await next(a)).toBe('news');
-    a.close();
-    b.close();
+    await expect.poll(() => a.messages).toEqual(['hello a', 'news']);
+    expect(b.messages).toEqual(['hello b']);
+    a.end();
+    b.end();
     await expect.poll(() => watchers).toBe(0);
   });
 
-  it('a refused upgrade is a problem', async () => {
-    const { answers } = await exchangeRaw(server.port, [upgradeTo('/rooms/locked/live')]);
-    expect([answers[0].status, JSON.parse(answers[0].body).code]).toEqual([404, 'not_found']);
+  it('a refused upgrade is a problem, and a plain GET is the endpoint of that path, if it has one', async () => {
+    await expect(watchLive(server.port, '/rooms/locked/live')).rejects.toThrow('404');
+    const plain = await fetch(`${url}/rooms/a/live`);
+    expect([plain.status, plain.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
   });
 
-  it('an upgrade is switched to', async () => {
-    const { answers } = await exchangeRaw(server.port, [upgradeTo('/rooms/a/live')]);
-    expect(answers[0].status).toBe(101);
+  it('a message that is too long ends the socket', async () => {
+    const client = await watchLive(server.port, '/rooms/a/live');
+    const head = Buffer.from([0x81, 0xfe, 0x10, 0x00, 0, 0, 0, 0]);
+    client.send(Buffer.concat([head, Buffer.alloc(4_096, 'x')]));
+    expect(await client.closed).toBe(1006);
     await expect.poll(() => watchers).toBe(0);
   });
-
-  function upgradeTo(path: string): string {
-    return `GET ${path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
-  }
 });
 
 describe('draining', () => {
@@ -339,6 +338,13 @@ describe('draining', () => {
     expect([answers.length, answers[0].status, closed]).toEqual([1, 200, true]);
     expect(answers[0].headers.get('connection')).toBe('close');
     await closing;
+  });
+
+  it('says goodbye to those who watch', async () => {
+    const other = await start();
+    const client = await watchLive(other.port, '/rooms/a/live');
+    await other.close(1_000);
+    expect(await client.closed).toBe(1001);
   });
 
   it('does not wait longer than its patience', async () => {

@@ -33,6 +33,15 @@ export function orderFromReservation(reservation: Reservation, as_of_ms: number)
   };
 }
 
+/** Between the clocks of both stores lie milliseconds: a deadline that has not moved reads as it was first told. */
+const SAME_DEADLINE_MS = 1_000;
+
+function deadlineOf({ first_expires_at, expires_at }: OrderView): string {
+  const told = first_expires_at.getTime();
+  const now = expires_at.getTime();
+  return iso(Math.abs(now - told) < SAME_DEADLINE_MS ? told : now);
+}
+
 export function orderFromLedger(order: OrderView) {
   return {
     order_id: order.order_id,
@@ -40,7 +49,7 @@ export function orderFromLedger(order: OrderView) {
     state: order.state,
     items: order.items,
     amounts: order.amounts,
-    reservation: { expires_at: iso(order.expires_at.getTime()), server_time: iso(order.now.getTime()) },
+    reservation: { expires_at: deadlineOf(order), server_time: iso(order.now.getTime()) },
     payments: order.attempts.map((attempt) => ({
       no: attempt.no,
       psp: attempt.psp,
