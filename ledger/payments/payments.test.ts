@@ -307,7 +307,7 @@ describe('claimAttempts', () => {
   });
 
   test('leaves finished attempts alone, but not captured money that is wanted back', async () => {
-    const ids = await ledgerOrders(db, sale, [{ buyer: 'buyer' }, { buyer: 'buyer' }, {}]);
+    const ids = await ledgerOrders(db, sale, Array(3).fill({ buyer: 'buyer' }));
     const attempts = await record(ids);
     await settle(...attempts.slice(0, 2).map((a) => ({ id: a.id, state: 'captured' as const })));
     await settle({ id: attempts[2].id, state: 'declined' });
