@@ -56,7 +56,11 @@ export function createLedgerGuard(options: LedgerGuardOptions = {}): LedgerGuard
         failed();
         throw error;
       }
-      if (!isUnavailable(error)) throw error;
+      if (!isUnavailable(error)) {
+        // It answered.
+        failures = 0;
+        throw error;
+      }
       failed();
       throw new LedgerUnavailable('the ledger cannot be reached', { cause: error });
     } finally {
