@@ -157,7 +157,7 @@ export function refusalsOf(route: Route, doc: OperationDoc): OutcomeCode[] {
 
 function answerResponse({ description, schema, content_type, headers = [] }: AnswerDoc): Json {
   const media = content_type ?? (schema && JSON_TYPE);
-  const of_type = schema ? schemaRef(schema) : { type: 'string' };
+  const of_type = schema ? schemaRef(schema) : media === JSON_TYPE ? {} : { type: 'string' };
   const named = ['Request-Id', ...headers].map((of) => [of, header(of)]);
   return {
     description,

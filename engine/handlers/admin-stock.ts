@@ -4,7 +4,7 @@ import { requestHash } from '../../domain/ids.ts';
 import { mergeLines } from '../../domain/pricing.ts';
 import type { Line } from '../../domain/types.ts';
 import { recordReduce } from '../../ledger/sales/record-reduce.ts';
-import { topup as topUp } from '../../ledger/sales/topup.ts';
+import { type TopupAnswer, topup as topUp } from '../../ledger/sales/topup.ts';
 import { reduce as reduceInRedis } from '../../lua/scripts.ts';
 import { RedisUnavailable } from '../../platform/redis.ts';
 import { LEDGER_WRITE_MS } from '../ledger-guard.ts';
@@ -37,7 +37,7 @@ export function adminStockHandlers(services: Pick<Services, 'redis' | 'db' | 'le
       }
       case 'done':
       case 'replay':
-        return answer({ id: request.sale, added: outcome.answer.items }, outcome.kind === 'replay');
+        return answer(added(request.sale, outcome.answer), outcome.kind === 'replay');
     }
   };
 
@@ -51,7 +51,7 @@ export function adminStockHandlers(services: Pick<Services, 'redis' | 'db' | 'le
     const claim = await ledger.ask(() => recordReduce(db, request), LEDGER_WRITE_MS);
     if (claim.kind === 'not_found') return refuse('not_found');
     if (claim.kind === 'key_reused') return refuse('idempotency_key_reused');
-    if (claim.kind === 'replay') return answer({ id: sale.id, taken: claim.answer.items }, true);
+    if (claim.kind === 'replay') return answer(taken(sale.id, claim.answer.items), true);
     return takeOut(sale, request, items);
   };
 
@@ -70,7 +70,7 @@ export function adminStockHandlers(services: Pick<Services, 'redis' | 'db' | 'le
         switch (outcome.kind) {
           case 'taken':
           case 'replay':
-            return answer({ id: sale.id, taken: outcome.taken }, outcome.kind === 'replay');
+            return answer(taken(sale.id, outcome.taken), outcome.kind === 'replay');
           case 'mismatch':
             return refuse('idempotency_key_reused');
           case 'unknown_sku':
@@ -89,6 +89,16 @@ export function adminStockHandlers(services: Pick<Services, 'redis' | 'db' | 'le
   }
 
   return { topup, reduce };
+}
+
+// Members in one order, wherever the answer was kept meanwhile: a replay is verbatim.
+
+function added(id: string, { items }: TopupAnswer) {
+  return { id, added: items.map(({ sku, qty, total }) => ({ sku, qty, total })) };
+}
+
+function taken(id: string, items: readonly Line[]) {
+  return { id, taken: items.map(({ sku, qty }) => ({ sku, qty })) };
 }
 
 /** The fingerprint takes the body as it was sent. */

@@ -42,7 +42,7 @@ export function createDocumentCheck(routes: readonly Route[]): DocumentCheck {
 
   return (method, path, { status, headers, body }) => {
     const wrong = (what: string) =>
-      new Error(`${method} ${path} -> ${status}: ${what}\n${JSON.stringify(body)}`);
+      new Error(`${method} ${path} -> ${status}: ${what}\n${JSON.stringify(body).slice(0, 500)}`);
     if (!headers.get('request-id')) throw wrong('no Request-Id');
     const responses = responsesOf(method, path);
     if (!responses || status === 405) return;
