@@ -5,18 +5,24 @@ import { inParallel } from '../../../bench/stampede/api.ts';
 import type { Final, Sale } from './buyers.ts';
 import type { RunningStack } from './stack.ts';
 
-/** Asks again until `check` says true; fails with what it said last. */
+/** Asks again until `check` says true; fails with what was said last. Who is asked may be away for a while. */
 export async function eventually<T>(
   what: string,
   patience_ms: number,
-  ask: () => Promise<T>,
+  ask: () => T | Promise<T>,
   check: (value: T) => boolean,
 ): Promise<T> {
   const deadline_ms = Date.now() + patience_ms;
   for (;;) {
-    const value = await ask();
-    if (check(value)) return value;
-    if (Date.now() > deadline_ms) throw new Error(`${what}: still ${JSON.stringify(value)}`);
+    let said: unknown;
+    try {
+      const value = await ask();
+      if (check(value)) return value;
+      said = value;
+    } catch (error) {
+      said = String(error);
+    }
+    if (Date.now() > deadline_ms) throw new Error(`${what}: still ${JSON.stringify(said)}`);
     await sleep(100);
   }
 }
@@ -65,7 +71,7 @@ export async function expectBooksInOrder(
   await eventually(
     'orders not captured once and in full',
     patience_ms,
-    async () => {
+    () => {
       const payments = stack.payments();
       const captures = (id?: string) =>
         payments.filter(({ order_id, captured }) => order_id === id && captured > 0);

@@ -37,7 +37,7 @@ export async function createSale(
 export function buyersOf(sale: Sale, count: number): Buyer[] {
   return Array.from({ length: count }, (_, i) => ({
     sub: `${sale.id}-buyer-${i}`,
-    key: `${sale.id}-key-${i}-0000`,
+    key: `${sale.id}-key-${String(i).padStart(12, '0')}`,
   }));
 }
 
