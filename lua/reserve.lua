@@ -211,12 +211,17 @@ if #taken_records > 0 then
   for i, buyer in ipairs(taken_buyers) do
     counters[2 * i - 1], counters[2 * i] = buyer, tostring(owned[buyer])
   end
-  taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
+  -- All of them in one piece stay as they are: Lua hashes every byte of a string that it makes.
+  local orders = payloads
+  if #taken_payloads > 0 or run_to - run_from + 1 < #payloads then
+    taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
+    orders = table.concat(taken_payloads)
+  end
   -- Everything has been checked: from here on there are only writes, and the first is the entry.
   local seq = append_entry(stream_key, record, 'reserve', {
     at = now, n = tonumber(record.applied_n), day = today, hold = tonumber(record.hold_ms),
     sku = names, av = available_after, he = held_after,
-  }, table.concat(taken_payloads))
+  }, orders)
   redis.call('HSET', bucket_today, unpack(taken_records))
   redis.call('PEXPIREAT', bucket_today, string.format('%.0f', (today + 4) * 86400000), 'NX')
   write_counters(available_key, names, available_after)
