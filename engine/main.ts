@@ -12,6 +12,8 @@ import { startEngine } from './engine.ts';
 /** Longest time for requests under way after SIGTERM; the local stack has less patience with us. */
 const DRAIN_MS = 8_000;
 const DRAIN_LOCAL_MS = 2_500;
+/** A Redis that is not there after this is worth a line. */
+const WAITING_MS = 3_000;
 const SHORT_SECRET_BYTES = 32;
 
 async function main(): Promise<void> {
@@ -62,7 +64,8 @@ async function main(): Promise<void> {
     pages: fileURLToPath(new URL('../web/', import.meta.url)),
   });
   log.info({ host: config.host, port: engine.port }, 'the engine listens');
-  if (redis.status !== 'ready') log.warn('waiting for Redis');
+  const impatient = () => prepared || log.warn('waiting for Redis; nothing is sold until it is there');
+  setTimeout(impatient, WAITING_MS).unref();
 
   let ending = false;
   const end = async (why: string) => {

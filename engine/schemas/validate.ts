@@ -68,7 +68,8 @@ function faultsOf(errors: readonly ErrorObject[]): Fault[] {
 function pathOf(error: ErrorObject): string {
   if (error.keyword === 'required') return `${error.instancePath}/${error.params.missingProperty}`;
   if (error.keyword !== 'additionalProperties') return error.instancePath;
-  const field = String(error.params.additionalProperty).slice(0, 64);
+  const name = String(error.params.additionalProperty);
+  const field = holdsCardNumber(name) ? '(card number)' : name.slice(0, 64);
   return `${error.instancePath}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
