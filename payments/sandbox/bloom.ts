@@ -36,5 +36,5 @@ function hashes(name: string): [number, number] {
     a = Math.imul(a ^ code, 0x01000193) >>> 0;
     b = Math.imul(b ^ code, 0x01000193) >>> 0;
   }
-  return [a, b | 1];
+  return [a, (b | 1) >>> 0];
 }
