@@ -9,7 +9,8 @@ export type StockUpdate = { state?: SaleState; items: { sku: string; available: 
 export type Link = 'live' | 'polling';
 
 export type LiveOptions = {
-  url: string;
+  /** Absent where nothing is pushed to this visitor. */
+  url: string | undefined;
   onUpdate: (update: StockUpdate) => void;
   onLink: (link: Link) => void;
   /** Reads the sale and shows it. */
@@ -42,8 +43,8 @@ export function followLive(options: LiveOptions): { stop(): void } {
     planPoll();
   }
 
-  function connect(): void {
-    const mine = new WebSocket(options.url);
+  function connect(url: string): void {
+    const mine = new WebSocket(url);
     socket = mine;
     let opened_ms = 0;
     const hopeless = setTimeout(() => mine.close(), CONNECT_MS_MAX);
@@ -62,7 +63,7 @@ export function followLive(options: LiveOptions): { stop(): void } {
       if (stopped) return;
       say('polling');
       if (opened_ms > 0 && performance.now() - opened_ms > STEADY_MS) backoff_ms = RECONNECT_MS_MIN;
-      reconnect = setTimeout(connect, backoff_ms * (0.5 + Math.random() / 2));
+      reconnect = setTimeout(connect, backoff_ms * (0.5 + Math.random() / 2), url);
       backoff_ms = Math.min(RECONNECT_MS_MAX, backoff_ms * 2);
     };
   }
@@ -74,7 +75,8 @@ export function followLive(options: LiveOptions): { stop(): void } {
     polling = setTimeout(() => void (hidden() ? Promise.resolve() : options.poll()).then(planPoll), ms);
   }
 
-  connect();
+  if (options.url) connect(options.url);
+  else say('polling');
   planPoll();
   return {
     stop() {

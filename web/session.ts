@@ -8,6 +8,8 @@ export type Session = {
   token: string | undefined;
   /** `sub` of the token: whose orders these are. */
   buyer: string | undefined;
+  /** A WebSocket carries no token, so only what everybody's shop sells is pushed. */
+  may_watch: boolean;
   demo: boolean;
 };
 
@@ -30,21 +32,21 @@ export async function openSession(place: Place, stores: Stores, send: typeof fet
     place.history.replaceState(null, '', place.location.pathname + place.location.search);
   }
   const token = stores.tab.getItem(TOKEN) ?? undefined;
-  if (token) return { sale_id, token, buyer: claimsOf(token)?.sub, demo: false };
+  if (token) return { sale_id, ...sessionOf(token), demo: false };
   const demo = await openDemo(stores.browser, send);
   return { ...demo, sale_id: sale_id ?? demo.sale_id };
 }
 
 /** The demo's sale may be another one than last time; the buyer stays the same as long as the token holds. */
 async function openDemo(store: Storage, send: typeof fetch): Promise<Session> {
-  const none = { sale_id: undefined, token: undefined, buyer: undefined, demo: false };
+  const none = { sale_id: undefined, token: undefined, buyer: undefined, may_watch: true, demo: false };
   const response = await send('/demo/session', { method: 'POST' }).catch(() => undefined);
   if (!response?.ok) return none;
   const offered = (await response.json()) as { token: string; sale_id: string };
   const kept = store.getItem(DEMO_TOKEN);
   const token = kept && outlasts(kept, offered.token) ? kept : offered.token;
   store.setItem(DEMO_TOKEN, token);
-  return { sale_id: offered.sale_id, token, buyer: claimsOf(token)?.sub, demo: true };
+  return { sale_id: offered.sale_id, ...sessionOf(token), demo: true };
 }
 
 /** A token that the engine refuses (its secret is another one now) is not used again. */
@@ -60,7 +62,12 @@ function outlasts(kept: string, offered: string): boolean {
   return exp > now + SPARE_SECONDS;
 }
 
-function claimsOf(token: string): { sub?: string; exp?: number; iat?: number } | undefined {
+function sessionOf(token: string): Pick<Session, 'token' | 'buyer' | 'may_watch'> {
+  const { sub, tenant = 'default' } = claimsOf(token) ?? {};
+  return { token, buyer: sub, may_watch: tenant === 'default' };
+}
+
+function claimsOf(token: string): { sub?: string; tenant?: string; exp?: number; iat?: number } | undefined {
   try {
     const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
     const bytes = Uint8Array.from(atob(payload), (letter) => letter.codePointAt(0) ?? 0);

@@ -35,9 +35,10 @@ afterEach(async () => {
 async function shopWith(
   options: SaleOptions = {},
   before?: (page: Page) => Promise<unknown>,
+  token?: string,
 ): Promise<TestSale> {
   const sale = await openSale(stack, options);
-  shop = await openShop(browser, stack, sale, { before });
+  shop = await openShop(browser, stack, sale, { before, token });
   return sale;
 }
 
@@ -129,7 +130,7 @@ describe('the storefront', () => {
     await shop.untilText(shop.lane().getByRole('alert'), 'All held by other buyers');
     await shop.untilText(shop.lane().locator('.notice'), /the first hold ends in 9 min \d\d s/);
     await stack.api.call('POST', `/v1/orders/${held.body.order_id}/cancel`, { token });
-    await shop.untilLeft(1);
+    await shop.untilText(shop.lane().getByRole('alert'), 'Back on sale');
     await shop.page.getByRole('button', { name: 'Try again' }).click();
     await shop.untilText(stateOfOrder(), 'Confirmed');
   });
@@ -208,6 +209,39 @@ describe('the storefront', () => {
     expect(keys.length).toBeGreaterThan(2);
     expect(new Set(keys).size).toBe(1);
     await shop.untilLeft(9);
+  });
+
+  test('settles a purchase without an answer before it begins another', async () => {
+    const sent: { key: string | undefined; sku: string }[] = [];
+    let reachable = false;
+    await shopWith({ items: [LAMP, { ...LAMP, sku: 'mug', name: 'Mug' }] }, (page) =>
+      page.route('**/v1/checkout', (route) => {
+        const request = route.request();
+        sent.push({ key: request.headers()['idempotency-key'], sku: request.postDataJSON().items[0].sku });
+        return reachable ? route.continue() : route.abort();
+      }),
+    );
+    await shop.buy().click();
+    await shop.page.getByRole('button', { name: 'Stop trying' }).click();
+    await shop.untilText(shop.lane().getByRole('alert'), 'not known yet');
+    reachable = true;
+    await shop.buy('Mug').click();
+    await shop.untilText(shop.receipt(), '1 × Reading lamp');
+    expect(new Set(sent.map(({ key }) => key)).size).toBe(1);
+    expect(new Set(sent.map(({ sku }) => sku))).toEqual(new Set(['lamp']));
+  });
+
+  test('shows a sale to a visitor without a token, and how to come with one', async () => {
+    const noDemo = (page: Page) => page.route('**/demo/session', (route) => route.fulfill({ status: 404 }));
+    await shopWith({}, noDemo, '');
+    await shop.untilText(shop.buy(), 'Only to look at');
+    await shop.untilText(shop.page.locator('#look-only'), '#token=JWT');
+    await shop.untilLeft(10);
+  });
+
+  test('takes the token out of the address bar', async () => {
+    const sale = await shopWith();
+    expect(shop.page.url()).toBe(`${stack.url}/?sale=${sale.id}`);
   });
 
   test('tells an expired hold when the payment comes too late', async () => {

@@ -31,6 +31,7 @@ export type LaneOptions = {
   currency: string;
   /** 0 for none. */
   limit: number;
+  may_buy: boolean;
   onBuy: (qty: number) => void;
   onNext: (step: NextStep) => void;
   onStop: () => void;
@@ -84,7 +85,8 @@ export function createLane(options: LaneOptions): Lane {
     if (!state) return;
     const { item, sale_state } = state;
     const sold_out = item.available === 0 && item.held === 0;
-    const closed = CLOSED_WORDS[sale_state] ?? (sold_out ? 'Sold out' : undefined);
+    const closed =
+      CLOSED_WORDS[sale_state] ?? (sold_out ? 'Sold out' : options.may_buy ? undefined : 'Only to look at');
     const qty = stepper.value();
     const usable = busy === 'no' && closed === undefined;
     const offer = `Buy ${qty} for ${formatMoney(qty * item.unit_price, currency)}`;

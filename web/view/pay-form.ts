@@ -10,6 +10,14 @@ export type PayForm = {
   focus(): void;
 };
 
+export const DEMO_ADDRESS: ShippingAddress = {
+  name: 'Ada Lovelace',
+  line1: '12 St James Square',
+  city: 'London',
+  postal_code: 'SW1Y 4JH',
+  country: 'GB',
+};
+
 const STORED_AS = 'stampede.address';
 
 export function createPayForm(store: Storage): PayForm {

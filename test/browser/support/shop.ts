@@ -79,9 +79,9 @@ export async function openShop(
   browser: Browser,
   stack: RunningStack,
   sale: TestSale,
-  options: BrowserContextOptions & { before?: (page: Page) => Promise<unknown> } = {},
+  options: BrowserContextOptions & { before?: (page: Page) => Promise<unknown>; token?: string } = {},
 ): Promise<Shop> {
-  const { before, ...context_options } = options;
+  const { before, token = stack.api.token(`page-${randomUUID()}`, 'buyer'), ...context_options } = options;
   const context = await browser.newContext({
     locale: 'en-US',
     viewport: { width: 1280, height: 900 },
@@ -103,8 +103,7 @@ export async function openShop(
   const stored = JSON.stringify(JSON.stringify(ADDRESS));
   await page.addInitScript(`localStorage.setItem('stampede.address', ${stored})`);
   await before?.(page);
-  const token = stack.api.token(`page-${randomUUID()}`, 'buyer');
-  await page.goto(`${stack.url}/?sale=${sale.id}#token=${token}`);
+  await page.goto(`${stack.url}/?sale=${sale.id}#${token && `token=${token}`}`);
 
   const lane = (name = LAMP.name) => page.getByRole('article', { name, exact: true });
   const shop: Shop = {
