@@ -39,7 +39,7 @@ export async function runExpireRole(options: ExpireOptions, signal: AbortSignal)
       step: async () => {
         const expired = await expireDue(db, { limit: EXPIRE_MAX });
         metrics.expiries.inc(expired.length);
-        return expired.length > 0 ? 'busy' : 'idle';
+        return expired.length > 0 ? 'more' : 'idle';
       },
       signal,
       onError: stepErrors(log, 'expire'),

@@ -176,6 +176,20 @@ describe('a crash of the ingester', () => {
   });
 });
 
+test('a backlog is ingested in transactions of bounded size', async () => {
+  const sale = await openSale({ items: [{ sku: 'a', qty: 10_000 }] });
+  for (let i = 0; i < 6; i++) await sale.reserve(Array.from({ length: 200 }, () => ({})));
+  const positions: number[] = [];
+  for (let step = 0; step < 3; step++) {
+    expect(await sale.follower.step()).toBe(step < 2 ? 'more' : 'busy');
+    positions.push((await sale.sale()).seq);
+  }
+  // Two entries of 200 each time: a third would make more than 512 orders.
+  expect(positions).toEqual([3, 5, 7]);
+  expect(sale.follower.state.lag_entries).toBe(0);
+  await expectRight(sale);
+});
+
 describe('two ingesters', () => {
   test('that know nothing of each other write every entry once', async () => {
     const sale = await openSale();

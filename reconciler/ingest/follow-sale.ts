@@ -87,7 +87,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   async function loadNew(current: FollowedSale): Promise<StepResult> {
     if ((await loadSale(deps, current)) === 'foreign') return fenced(current, 'foreign_record');
     sale = undefined;
-    return 'busy';
+    return 'more';
   }
 
   async function read(current: FollowedSale): Promise<Awaited<ReturnType<typeof readChunk>> | 'undecodable'> {
@@ -123,7 +123,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     sale = { ...current, seq, digest, chain, applied_n };
     if (plan.fenced_reason) await fenced(current, plan.fenced_reason);
     note(sale ?? current, chunk);
-    return 'busy';
+    return seq < chunk.seq ? 'more' : 'busy';
   }
 
   async function verify(current: FollowedSale, why: 'restarted' | 'fenced'): Promise<StepResult> {
@@ -141,7 +141,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       const { tenant, sale: id, seq } = current;
       log.info({ tenant, sale: id, seq, epoch: verdict.epoch }, 'sale verified and opened');
     }
-    return 'busy';
+    return 'more';
   }
 
   async function fenced(current: FollowedSale, reason: FenceReason): Promise<StepResult> {

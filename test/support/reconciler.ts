@@ -84,7 +84,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
       const result = await follower.step();
       const now = await sale();
       const open = now.loaded && now.opened_epoch === now.epoch && now.epoch > 0;
-      if (result !== 'busy' && open && follower.state.lag_entries === 0) return;
+      if (result !== 'busy' && result !== 'more' && open && follower.state.lag_entries === 0) return;
     }
     throw new Error(`the sale does not settle: ${(await sale()).fenced_reason}`);
   };
