@@ -165,7 +165,11 @@ describe('GET /v1/admin/sales/{id}/audit', () => {
     const id = await t.sale();
     await Promise.all(Array.from({ length: 20 }, () => t.buy(id)));
     await admin(`/${id}/topup`, { items: [{ sku: 'b', qty: 7 }] }, newKey());
-    await expect.poll(async () => (await audit(id)).body.live.kind, { timeout: 10_000 }).toBe('agrees');
+    const settled = async () => {
+      const { body } = await audit(id);
+      return [body.live.kind, body.items[1].available];
+    };
+    await expect.poll(settled, { timeout: 10_000 }).toEqual(['agrees', 107]);
     const { body } = await audit(id);
     expect(body).toMatchObject({ id, balanced: true, imbalance: 0, fenced_reason: null });
     expect(body.items).toMatchObject([

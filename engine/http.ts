@@ -75,10 +75,14 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   function begin(res: HttpResponse, head: Head, endpoint?: Endpoint): Exchange {
-    const started_ms = performance.now();
     const exchange: Exchange = {
-      ...{ res, head, endpoint, started_ms },
-      ...{ state: 'working', gone: false, close_after: false },
+      res,
+      head,
+      endpoint,
+      started_ms: performance.now(),
+      state: 'working',
+      gone: false,
+      close_after: false,
     };
     under_way += 1;
     res.onAborted(() => {

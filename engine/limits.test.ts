@@ -5,7 +5,7 @@ import { exchangeRaw } from './testing/raw-http.ts';
 describe('a limit per buyer', () => {
   let t: TestEngine;
   beforeAll(async () => {
-    t = await startTestEngine({ env: { RATE_LIMIT_BUYER: '0.5' } });
+    t = await startTestEngine({ env: { RATE_LIMIT_BUYER: '0.05' } });
   });
   afterAll(() => t.stop());
 
@@ -18,8 +18,8 @@ describe('a limit per buyer', () => {
     expect((await t.buy(sale_id, { token })).status).toBe(201);
     const refused = await t.buy(sale_id, { token });
     expect([refused.status, refused.body.code]).toEqual([429, 'rate_limited']);
-    expect(refused.headers.get('retry-after')).toBe('2');
-    expect(refused.headers.get('ratelimit-policy')).toBe('"buyer";q=1;w=2');
+    expect(refused.headers.get('retry-after')).toMatch(/^(19|20)$/);
+    expect(refused.headers.get('ratelimit-policy')).toBe('"buyer";q=1;w=20');
     expect(refused.headers.get('ratelimit')).toMatch(/^"buyer";r=0;t=\d+$/);
     const body = { sale_id, items: [{ sku: 'a', qty: 1 }] };
     expect((await t.call('POST', '/v1/inventory/lock', { token, key: newKey(), body })).status).toBe(429);
@@ -36,7 +36,7 @@ describe('a limit per buyer', () => {
 describe('a limit per address', () => {
   let t: TestEngine;
   beforeAll(async () => {
-    t = await startTestEngine({ env: { RATE_LIMIT_IP: '5', TRUSTED_PROXIES: '127.0.0.1' } });
+    t = await startTestEngine({ env: { RATE_LIMIT_IP: '0.05', TRUSTED_PROXIES: '127.0.0.1' } });
   });
   afterAll(() => t.stop());
 
@@ -44,18 +44,15 @@ describe('a limit per address', () => {
     t.call('GET', '/v1/sales/none', { headers: { 'x-forwarded-for': address } });
 
   it('counts all that an address sends, tokens or not; operations are never limited', async () => {
-    const statuses = [];
-    for (let i = 0; i < 12; i++) statuses.push((await from('203.0.113.9')).status);
-    expect(statuses.filter((status) => status === 404)).toHaveLength(10);
-    expect(statuses.slice(10)).toEqual([429, 429]);
+    expect((await from('203.0.113.9')).status).toBe(404);
+    expect((await from('203.0.113.9')).status).toBe(429);
     expect((await from('203.0.113.10')).status).toBe(404);
     for (let i = 0; i < 20; i++) expect((await t.call('GET', '/livez')).status).toBe(200);
   });
 
   it('is not escaped by what a client writes itself', async () => {
-    const statuses = [];
-    for (let i = 0; i < 12; i++) statuses.push((await from(`192.0.2.${i}, 203.0.113.20`)).status);
-    expect(statuses.slice(10)).toEqual([429, 429]);
+    expect((await from('192.0.2.1, 203.0.113.20')).status).toBe(404);
+    expect((await from('192.0.2.2, 203.0.113.20')).status).toBe(429);
   });
 
   it('a refused request with a body leaves the connection usable', async () => {
@@ -63,10 +60,10 @@ describe('a limit per address', () => {
     const one = `POST /v1/checkout HTTP/1.1\r\n${head}Content-Length: 2\r\n\r\n{}`;
     const { answers } = await exchangeRaw(
       t.port,
-      [one.repeat(11), 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'],
-      12,
+      [one.repeat(3), 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'],
+      4,
     );
-    expect(answers.map((answer) => answer.status)).toEqual([...Array(10).fill(401), 429, 200]);
+    expect(answers.map((answer) => answer.status)).toEqual([401, 429, 429, 200]);
   });
 });
 

@@ -22,7 +22,7 @@ export type Head = {
   content_length: string;
   transfer_encoding: string;
   /** All of them by lower-case name, for routes that ask for it. */
-  all?: Record<string, string>;
+  all: Record<string, string> | undefined;
 };
 
 /** A head without its headers. */
@@ -42,6 +42,7 @@ export function emptyHead(method: string): Head {
     offered_id: '',
     content_length: '',
     transfer_encoding: '',
+    all: undefined,
   };
 }
 
