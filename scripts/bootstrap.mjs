@@ -38,7 +38,7 @@ function installPackages() {
   // Under `npm start` this very npm; else the one on the PATH.
   const npm = process.env.npm_execpath;
   const [command, args] = npm && /npm-cli\.c?js$/.test(npm) ? [process.execPath, [npm]] : ['npm', []];
-  const { status, error } = spawnSync(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const { status, error } = spawnSync(command, [...args, 'ci', '--loglevel=error'], {
     cwd: project,
     // Installing must not depend on NODE_ENV: the compiler is a development package.
     env: { ...process.env, NODE_ENV: 'development' },

@@ -3,7 +3,7 @@
  * account must be able to enter the folders of the cluster and of the binaries.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Ids to run Postgres under; both undefined: those of this process. */
@@ -42,7 +42,11 @@ export function mayEnter(account: Account, folder: string): boolean {
  * folder lies under /var/lib/stampede and `wanted` is a link to it. Returns the real place.
  */
 export function accountFolder(account: Account, wanted: string): string {
-  if (existsSync(wanted)) return resolveLink(wanted);
+  if (isThere(wanted)) {
+    const place = placeOf(wanted);
+    if (!isThere(place)) throw new Error(`The data of Postgres is gone: ${wanted} leads to ${place}`);
+    return place;
+  }
   let folder = wanted;
   if (!mayEnter(account, dirname(wanted))) {
     folder = join(openFolder(), `${Date.now().toString(36)}-${process.pid}`);
@@ -54,11 +58,16 @@ export function accountFolder(account: Account, wanted: string): string {
 }
 
 export function removeAccountFolder(wanted: string): void {
-  if (existsSync(wanted)) rmSync(resolveLink(wanted), { recursive: true });
+  if (isThere(wanted)) rmSync(placeOf(wanted), { recursive: true, force: true });
   rmSync(wanted, { recursive: true, force: true });
 }
 
-function resolveLink(path: string): string {
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Where the folder really lies. */
+function placeOf(path: string): string {
   return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : path;
 }
 
