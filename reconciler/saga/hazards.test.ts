@@ -369,6 +369,35 @@ test('jobs exist only if their transaction does, and an unknown queue is an erro
   await expect(unknown).rejects.toThrow('is it installed?');
 });
 
+test('a worker is woken by what is committed, and need not poll for it', async () => {
+  await rig.start({ timings: { poll_ms: 60_000, sweep_ms: 60_000 } });
+  const [order] = await rig.orders(['pm_ok']);
+  await rig.enqueue([order]);
+  await eventually(
+    async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'captured' }]),
+    5_000,
+  );
+});
+
+test('jobs of a worker that is alive are not given to one that begins', async () => {
+  const { wait, open } = latch();
+  await rig.start({
+    providers: providersWith((psp) => ({
+      authorize: async (request) => {
+        await wait;
+        return psp.authorize(request);
+      },
+    })),
+  });
+  const [order] = await rig.orders(['pm_ok']);
+  await rig.enqueue([order]);
+  await eventually(async () => expect(await rig.attempts(order)).toHaveLength(1));
+  await rig.start();
+  expect(await jobs('saga-authorize', 'active')).toBe(1);
+  open();
+  await eventually(async () => expect(await rig.state(order)).toBe('confirmed'));
+});
+
 test('a worker that ends gives its jobs back at once', async () => {
   const { wait, open } = latch();
   const first = await rig.start({
@@ -411,13 +440,6 @@ test('killed with -9 again and again under faults: everyone ends with goods or m
     Array.from({ length: 600 }, (_, i) => (i % 10 === 0 ? 'pm_declined' : 'pm_ok')),
   );
   for (let i = 0; i < orders.length; i += 100) await rig.enqueue(orders.slice(i, i + 100));
-  // What a killed worker held comes back by itself, after a while; here we don't wait for it.
-  const handBack = async () => {
-    await rig.db.query('UPDATE attempts SET next_look_at = now()' as never);
-    await rig.db.query(
-      `UPDATE pgboss.job SET started_on = started_on - interval '10 min' WHERE state = 'active'` as never,
-    );
-  };
   for (let run = 0; run < 4; run++) {
     const child = await start();
     const before = (await rig.sandbox.testimony()).payments;
@@ -426,7 +448,6 @@ test('killed with -9 again and again under faults: everyone ends with goods or m
     });
     child.kill('SIGKILL');
     await once(child, 'exit');
-    await handBack();
   }
   const last = await start();
   await eventually(async () => {

@@ -21,6 +21,7 @@ import { createSagaMetrics } from './metrics.ts';
 import { startQueueWorker } from './queue-worker.ts';
 import { createSettler } from './settler.ts';
 import { sweepAttempts, sweepOrders } from './sweep.ts';
+import { takeOver } from './take-over.ts';
 import { createWaker, type Waker } from './waker.ts';
 
 export type SagaOptions = {
@@ -87,6 +88,23 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   boss.on('error', (error) => log.warn({ err: error }, 'the job queues have trouble'));
   await boss.start();
 
+  const wakes = new Map<string, () => void>();
+  const listening = listen({
+    database_url: options.database_url,
+    hear: (what) => {
+      if (what === undefined) for (const wake of wakes.values()) wake();
+      else wakes.get(what)?.();
+    },
+    on_alone: async () => {
+      const jobs = await takeOver(pool, boss);
+      if (jobs > 0) log.info({ jobs }, 'jobs of workers that are gone are done again');
+    },
+  });
+  const listener = await listening.catch(async (error: unknown) => {
+    await boss.stop({ graceful: false, close: false });
+    throw error;
+  });
+
   // Nothing below fails: who could not start may try again.
   const metrics = createSagaMetrics(options.registry);
   const calls = createCalls(providers, metrics, options.concurrency ?? CONCURRENCY);
@@ -112,21 +130,21 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   });
 
   const names = QUEUES.filter((queue) => queue !== DEAD_LETTER_QUEUE);
-  const workers = new Map(
-    names.map((queue) => [
-      queue as string,
-      startQueueWorker({
-        boss,
-        queue,
-        handler: handlers[queue],
-        concurrency: JOBS_AT_ONCE[queue],
-        poll_ms: timings.poll_ms,
-        call_window_ms: CALL_WINDOW_MS,
-        log,
-      }),
-    ]),
-  );
+  const workers = names.map((queue) => {
+    const worker = startQueueWorker({
+      boss,
+      queue,
+      handler: handlers[queue],
+      concurrency: JOBS_AT_ONCE[queue],
+      poll_ms: timings.poll_ms,
+      call_window_ms: CALL_WINDOW_MS,
+      log,
+    });
+    wakes.set(queue, worker.wake);
+    return worker;
+  });
   const inbox = repeat('inbox', timings.poll_ms, log, () => settleInbox(pool, providers, settler));
+  wakes.set('inbox', inbox.wake);
   const sweep = repeat('sweep', timings.sweep_ms, log, async () => (await sweepAttempts(pool)) > 0);
   const orders = repeat('orders', timings.unbegun_ms / 2, log, async () => {
     const backlog = () => boss.getQueueSize('saga-authorize', { before: 'completed' });
@@ -138,11 +156,6 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
     metrics.deadLetters.set(await boss.getQueueSize(DEAD_LETTER_QUEUE));
     return false;
   });
-  const listener = listen(options.database_url, (what) => {
-    if (what === undefined) for (const worker of workers.values()) worker.wake();
-    else workers.get(what)?.wake();
-    if (what === undefined || what === 'inbox') inbox.wake();
-  });
 
   return {
     async stop() {
@@ -152,7 +165,7 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
         sweep.stop(),
         orders.stop(),
         count.stop(),
-        ...[...workers.values()].map((worker) => worker.stop(STOP_PATIENCE_MS)),
+        ...workers.map((worker) => worker.stop(STOP_PATIENCE_MS)),
       ]);
       await boss.stop({ graceful: false, close: false });
     },

@@ -95,6 +95,8 @@ test('canceled while authorized: the authorization is released', async () => {
   await start(order, 'pm_ok');
   await eventually(async () => expect(await rig.state(order.order_id)).toBe('authorized'));
   expect(await cancelOrder(rig.db, order)).toEqual({ kind: 'canceled' });
-  await eventually(async () => expect(await money(order.order_id)).toMatchObject({ captured: 0, open: 0 }));
-  expect(await rig.attempts(order.order_id)).toMatchObject([{ state: 'voided' }]);
+  await eventually(async () =>
+    expect(await rig.attempts(order.order_id)).toMatchObject([{ state: 'voided' }]),
+  );
+  expect(await money(order.order_id)).toMatchObject({ captured: 0, open: 0 });
 });
