@@ -44,7 +44,7 @@ function problemsPage(): string {
 </head>
 <body class="problems">
 <header class="bar"><a href="/docs">Stampede API</a></header>
-<main>
+<main class="page">
 <h1>Problems</h1>
 <p>Every refusal is <code>application/problem+json</code> with one of these codes. A 5xx or a timeout on checkout is always safe to retry with the same Idempotency-Key.</p>
 <div class="scroll"><table>
