@@ -55,6 +55,21 @@ describe('the storefront', () => {
     await page.getByRole('heading', { name: 'Confirmed' }).waitFor({ timeout: 15_000 });
   });
 
+  test('begins anew by itself when the engine does not know its token any more', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    shop = { ...({} as Shop), faults: [], close: () => context.close() };
+    const claims = Buffer.from(JSON.stringify({ sub: 'old', exp: 9_999_999_999 })).toString('base64url');
+    // Once: the page must not come back to it.
+    await page.addInitScript(`
+      if (!sessionStorage.seen) localStorage.setItem('stampede.demo-token', 'e30.${claims}.forged');
+      sessionStorage.seen = 'yes';
+    `);
+    await page.goto(`${stack.url}/`);
+    await page.getByRole('button', { name: 'Buy 1 for $74.00 Travel espresso kit' }).click();
+    await page.getByRole('heading', { name: 'Confirmed' }).waitFor({ timeout: 15_000 });
+  });
+
   test('buys: the order is confirmed, with its times, and is still there after a reload', async () => {
     await shopWith({ items: [LAMP], currency: 'IDR' });
     await shop.page.getByRole('button', { name: 'One more' }).click();
