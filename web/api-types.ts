@@ -41,7 +41,8 @@ export type OrderState =
   | 'refunded'
   | 'rejected';
 
-export type Payment = { state: string; decline_code?: string | null };
+/** `reversal_wanted`: its money has to go back; it is back at `voided` or `refunded`. */
+export type Payment = { state: string; reversal_wanted?: boolean; decline_code?: string | null };
 
 export type OrderEvent = { at: string; from: OrderState | null; to: OrderState; cause?: string };
 

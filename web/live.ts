@@ -71,7 +71,8 @@ export function followLive(options: LiveOptions): { stop(): void } {
   function planPoll(): void {
     clearTimeout(polling);
     if (stopped) return;
-    const ms = link === 'live' ? POLL_LIVE_MS : POLL_MS;
+    // Not all at once with everybody else.
+    const ms = (link === 'live' ? POLL_LIVE_MS : POLL_MS) * (0.75 + Math.random() / 2);
     polling = setTimeout(() => void (hidden() ? Promise.resolve() : options.poll()).then(planPoll), ms);
   }
 

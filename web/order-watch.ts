@@ -1,7 +1,7 @@
 /** Follows an order until nothing more is to be expected: often at first, seldom later, not at all in the background. */
 import type { Answer } from './api.ts';
 import type { Order, Problem } from './api-types.ts';
-import { stateRow } from './order-words.ts';
+import { isPayingBack, stateRow } from './order-words.ts';
 
 export type OrderWatch = {
   /** Asks at once, as after a cancellation. */
@@ -45,7 +45,8 @@ export function watchOrder(options: WatchOptions): OrderWatch {
       const { mood } = stateRow(answer.body.state);
       options.onReachable?.(true);
       options.onOrder(answer.body);
-      if (mood === 'bad') return stop();
+      if (mood === 'bad' && !isPayingBack(answer.body)) return stop();
+      if (mood === 'bad') next_ms = SLOW_MS;
       if (mood === 'good') next_ms = IDLE_MS;
     } else if (answer.kind === 'refused' && answer.problem.status < 500 && answer.problem.status !== 429) {
       options.onRefused(answer.problem);

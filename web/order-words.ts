@@ -95,6 +95,14 @@ export function stateRow(state: OrderState): Row {
   return STATES[state];
 }
 
+/** Is money on its way back to the buyer? */
+export function isPayingBack(order: Order): boolean {
+  const back = ['voided', 'refunded', 'declined'];
+  return (
+    order.payments?.some(({ state, reversal_wanted }) => reversal_wanted && !back.includes(state)) ?? false
+  );
+}
+
 /** What to tell below the heading; a decline names its reason. */
 export function orderText(order: Order): string {
   const reason = order.payments?.map(({ decline_code }) => DECLINES[decline_code ?? '']).find(Boolean);

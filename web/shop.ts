@@ -116,6 +116,9 @@ export async function openShop(options: ShopOptions): Promise<void> {
     onLink: masthead.showLink,
     poll: readSale,
   });
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) void readSale();
+  });
   setInterval(() => {
     const now_ms = clock.now();
     if (now_ms === undefined) return;

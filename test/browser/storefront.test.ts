@@ -165,6 +165,7 @@ describe('the storefront', () => {
     await shop.untilText(stateOfOrder(), 'Confirmed');
     await shop.page.getByRole('button', { name: 'Cancel order' }).click();
     await shop.untilText(stateOfOrder(), 'Canceled');
+    await shop.untilText(shop.receipt().locator('.timeline'), /Canceled.*Payment (refunded|released)/);
     await shop.untilLeft(10);
   });
 
