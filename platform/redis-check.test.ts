@@ -26,6 +26,17 @@ test('a Redis that may evict is refused by name', async () => {
   await redis.config('SET', 'maxmemory-policy', 'noeviction');
 });
 
+test('a Redis too old for the scripts is refused', async () => {
+  // None of that age can be had here: this one only says that it is.
+  const old = {
+    info: (section: string) =>
+      redis.info(section).then((info) => info.replace(/redis_version:\d/, 'redis_version:6')),
+  };
+  await expect(checkRedis(old as unknown as Redis)).rejects.toThrow(
+    /Redis 7\.0 or newer is needed \(this one is 6\./,
+  );
+});
+
 test('weaker settings are named, and "always" that stops during a rewrite is one of them', async () => {
   await redis.config('SET', 'no-appendfsync-on-rewrite', 'yes');
   expect(await checkRedis(redis)).toMatchObject({ fsync: 'no' });

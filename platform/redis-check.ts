@@ -17,11 +17,18 @@ const PROMISE: Record<RedisDurability['fsync'], string> = {
   unknown: 'CONFIG is forbidden there, so its durability is unknown',
 };
 
+/** The scripts ask INFO for two sections at once, and EXPIRE for NX: both came with 7.0. */
+const REDIS_MAJOR_MIN = 7;
+
 /**
- * Refuses a Redis that may evict: an evicted hold is stock sold twice. Throws an Error whose message is one
- * line for the operator; rejects like any command if Redis is away.
+ * Refuses a Redis that may evict (an evicted hold is stock sold twice) or is too old for the scripts. Throws
+ * an Error whose message is one line for the operator; rejects like any command if Redis is away.
  */
 export async function checkRedis(redis: Redis): Promise<RedisDurability> {
+  const version = field(await redis.info('server'), 'redis_version') ?? 'unknown';
+  if (!(Number.parseInt(version, 10) >= REDIS_MAJOR_MIN)) {
+    throw new Error(`Redis ${REDIS_MAJOR_MIN}.0 or newer is needed (this one is ${version})`);
+  }
   // INFO, unlike CONFIG, is allowed at every provider.
   const policy = field(await redis.info('memory'), 'maxmemory_policy');
   if (policy !== 'noeviction') {
