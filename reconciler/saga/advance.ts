@@ -67,7 +67,7 @@ export function createAdvance(calls: Calls): { advance: Advance; reverse: Advanc
     return open ? unknown('capture_refused') : captured;
   }
 
-  /** Looks, then voids or refunds. What is still pending waits: it can't be called back. */
+  /** Looks, voids or refunds, and looks again. What is still pending waits: it can't be called back. */
   async function reverse(attempt: AttemptRow, until_ms: number): Promise<Advanced> {
     const known = await calls.look(attempt, until_ms);
     if (known.kind === 'unknown') return unknown(known.reason);
@@ -81,7 +81,10 @@ export function createAdvance(calls: Calls): { advance: Advance; reverse: Advanc
         ? await calls.step('refund', target, until_ms, found.captured - found.refunded)
         : await calls.step('void', target, until_ms);
     if (outcome.kind === 'unknown') return unknown(outcome.reason);
-    return outcome.payment ? reversed(outcome.payment) : unknown(`reversal_${outcome.kind}`);
+    if (!outcome.payment) return unknown(`reversal_${outcome.kind}`);
+    const after = await calls.look(attempt, until_ms);
+    if (after.kind === 'unknown') return unknown(after.reason);
+    return reversed(after.kind === 'found' ? after.payment : outcome.payment);
   }
 
   return { advance, reverse };

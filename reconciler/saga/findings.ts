@@ -89,15 +89,20 @@ function isLastTry(attempt: AttemptRow): boolean {
   return attempt.road === 'checkout' || attempt.no >= ATTEMPTS_MAX;
 }
 
-/**
- * The states to go through, without the start: the state itself if it is there already, none if that would be a step
- * back. A payment that was refunded behind our back must not confirm its order on the way.
- */
+/** Where there is no edge. Whatever a provider calls it, money that is gone is gone. */
+const DETOURS: Readonly<Record<string, AttemptState[]>> = {
+  // Not through captured: a payment that was refunded behind our back must not confirm its order on the way.
+  'pending refunded': ['unknown', 'refunded'],
+  'authorized refunded': ['captured', 'refunded'],
+  'authorized declined': ['voided'],
+  'captured voided': ['refunded'],
+  'captured declined': ['refunded'],
+};
+
+/** The states to go through, without the start: the state itself if it is there already, none if that would be a step back. */
 export function pathTo(from: AttemptState, to: AttemptState): AttemptState[] {
   if (from === to || canAttemptTransition(from, to)) return [to];
-  if (to !== 'refunded') return [];
-  if (from === 'pending') return ['unknown', 'refunded'];
-  return from === 'authorized' ? ['captured', 'refunded'] : [];
+  return DETOURS[`${from} ${to}`] ?? [];
 }
 
 function lookAgain(state: AttemptState, attempt: AttemptRow): number {

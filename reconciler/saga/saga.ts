@@ -14,6 +14,7 @@ import type { Pool } from '../../platform/postgres.ts';
 import { stepErrors } from '../step-errors.ts';
 import { createAdvance } from './advance.ts';
 import { createCalls } from './calls.ts';
+import { settleDeadLetters } from './dead-letters.ts';
 import { createHandlers } from './handlers.ts';
 import { settleInbox } from './inbox.ts';
 import { listen } from './listener.ts';
@@ -153,7 +154,7 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
     return false;
   });
   const count = repeat('count', timings.count_ms, log, async () => {
-    metrics.deadLetters.set(await boss.getQueueSize(DEAD_LETTER_QUEUE));
+    metrics.deadLetters.set(await settleDeadLetters(pool, boss));
     return false;
   });
 

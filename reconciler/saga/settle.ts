@@ -2,7 +2,6 @@
  * The one settle function: what answers, webhooks and looks found out is written here, many at once, in one
  * transaction with the jobs that follow from it.
  */
-import type { AttemptState } from '../../domain/attempt-machine.ts';
 import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import { type AttemptNews, type Settled, settleAttempts } from '../../ledger/payments/settle-attempts.ts';
@@ -10,7 +9,7 @@ import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
 import { QUEUE_SETTINGS } from '../../payments/jobs/queues.ts';
 import { type Pool, type Queryable, withTransaction } from '../../platform/postgres.ts';
 import { type Finding, newsOf } from './findings.ts';
-import { isDue } from './steps.ts';
+import { isDue, isOver } from './steps.ts';
 
 export type Settlement = {
   /** As it was when the provider was asked. */
@@ -31,7 +30,7 @@ export type Settle = {
 /** No attempt may be in it twice. Throws if the ledger is away; then nothing was written, or all of it. */
 export function settle(pool: Pool, settlements: readonly Settlement[]): Promise<Settle> {
   const paths = settlements.map(({ attempt, finding }) => newsOf(attempt, finding));
-  const before = new Map(settlements.map(({ attempt }) => [attempt.id, attempt.state]));
+  const before = new Map(settlements.map(({ attempt }) => [attempt.id, attempt]));
   const retries = settlements.filter(needsJob).map(({ attempt }) => attempt.id);
   return withTransaction(pool, async (tx) => {
     const result: Settle = { voided: 0, refunded: 0, unpaid: [] };
@@ -39,9 +38,9 @@ export function settle(pool: Pool, settlements: readonly Settlement[]): Promise<
       const news = paths.filter((path) => path.length > step).map((path) => path[step]);
       const settled = await settleAttempts(tx, news);
       // Of rows that stay as they were nothing follows: else a provider that is down would be asked for ever at once.
-      const moved = settled.attempts.filter((attempt) => attempt.state !== before.get(attempt.id));
+      const moved = settled.attempts.filter((attempt) => attempt.state !== before.get(attempt.id)?.state);
       await failUnpaid(tx, news, moved, before, result);
-      await enqueueNext(tx, moved, settled);
+      await enqueueNext(tx, moved, settled, before);
     }
     await enqueueAttempts(tx, 'saga-retry', retries);
     return result;
@@ -58,7 +57,7 @@ async function failUnpaid(
   tx: Queryable,
   news: readonly AttemptNews[],
   moved: readonly AttemptRow[],
-  before: ReadonlyMap<string, AttemptState>,
+  before: ReadonlyMap<string, AttemptRow>,
   result: Settle,
 ): Promise<void> {
   const last = new Set(news.filter((item) => item.final).map((item) => item.id));
@@ -67,17 +66,27 @@ async function failUnpaid(
     if (state !== 'voided' && state !== 'refunded') continue;
     if (reversal_wanted) result[state] += 1;
     else if (isDue(order_state)) result.unpaid.push(order_id);
-    else if (last.has(id) || before.get(id) === 'authorized') failing.push(order_id);
+    else if (last.has(id) || before.get(id)?.state === 'authorized') failing.push(order_id);
   }
   if (failing.length > 0) await failOrders(tx, failing, { cause: 'payment_lost', actor: 'psp' });
 }
 
-async function enqueueNext(tx: Queryable, moved: readonly AttemptRow[], settled: Settled): Promise<void> {
+async function enqueueNext(
+  tx: Queryable,
+  moved: readonly AttemptRow[],
+  settled: Settled,
+  before: ReadonlyMap<string, AttemptRow>,
+): Promise<void> {
   const confirmed = new Set(settled.confirmed);
   const holding = moved.filter((attempt) => attempt.state === 'authorized' || attempt.state === 'captured');
-  const unwanted = holding.filter((attempt) => attempt.reversal_wanted);
   const due = holding.filter((attempt) => attempt.state === 'authorized' && confirmed.has(attempt.order_id));
-  await enqueueAttempts(tx, 'saga-reverse', idsOf(unwanted));
+  const unwanted = new Set(holding.filter((attempt) => attempt.reversal_wanted));
+  // Its order ended while the provider was asked: this write has just put off the look that the ending had asked for.
+  for (const attempt of settled.attempts) {
+    const known = before.get(attempt.id)?.reversal_wanted;
+    if (attempt.reversal_wanted && !known && !isOver(attempt.state)) unwanted.add(attempt);
+  }
+  await enqueueAttempts(tx, 'saga-reverse', idsOf([...unwanted]));
   await enqueueAttempts(tx, 'saga-capture', idsOf(due));
 }
 

@@ -7,14 +7,20 @@ import { cancelOrder } from '../../ledger/orders/cancel-order.ts';
 import { confirmOrder } from '../../ledger/orders/confirm-order.ts';
 import { startPayment } from '../../ledger/payments/start-payment.ts';
 import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
+import { type TestProvider, testProvider } from './testing/provider.ts';
 import { eventually, type SagaRig, sagaRig } from './testing/rig.ts';
 
+let provider: TestProvider;
 let rig: SagaRig;
 beforeAll(async () => {
-  rig = await sagaRig();
+  provider = await testProvider();
+  rig = await sagaRig(provider);
   await rig.start();
 });
-afterAll(() => rig.close());
+afterAll(async () => {
+  await rig.close();
+  await provider.close();
+});
 
 async function locked(): Promise<{ tenant: string; order_id: string; buyer: string }> {
   const buyer = `buyer-${randomUUID()}`;

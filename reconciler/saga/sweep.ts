@@ -11,6 +11,7 @@ import { nextStep, type SagaStep } from './steps.ts';
 
 const BATCH = 500;
 const LEASE_MS = 60_000;
+const BACKLOG_MS = 120_000;
 
 /** Returns how many attempts it found. */
 export function sweepAttempts(pool: Pool): Promise<number> {
@@ -23,15 +24,18 @@ export function sweepAttempts(pool: Pool): Promise<number> {
   });
 }
 
-/** `backlog`: jobs that wait or run in the authorize queue; while there are any, they may be about these orders. */
+/**
+ * `backlog`: jobs that wait or run in the authorize queue. While there are any they may well be about these orders, so
+ * only those that have waited for very long are begun again.
+ */
 export async function sweepOrders(
   pool: Pool,
   still_ms: number,
   backlog: () => Promise<number>,
 ): Promise<number> {
-  const orders = await unbegunOrders(pool, { limit: BATCH, still_ms });
-  if (orders.length === 0 || (await backlog()) > 0) return 0;
-  await withTransaction(pool, (tx) => enqueueAuthorize(tx, orders));
+  const waited_ms = (await backlog()) > 0 ? Math.max(still_ms, BACKLOG_MS) : still_ms;
+  const orders = await unbegunOrders(pool, { limit: BATCH, still_ms: waited_ms });
+  if (orders.length > 0) await withTransaction(pool, (tx) => enqueueAuthorize(tx, orders));
   return orders.length;
 }
 

@@ -1,8 +1,4 @@
-/** A ledger, a sandbox PSP in its own process and a saga between them, for tests. */
-
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/** A ledger, a sandbox PSP and sagas between them, for tests. */
 import { Registry } from 'prom-client';
 import { vi } from 'vitest';
 import { beat } from '../../../ledger/heartbeat.ts';
@@ -10,7 +6,7 @@ import { enqueueAuthorize } from '../../../payments/jobs/enqueue.ts';
 import { installJobs } from '../../../payments/jobs/install.ts';
 import { createProviders, type Providers } from '../../../payments/providers.ts';
 import { receiveWebhook } from '../../../payments/receive-webhook.ts';
-import { startTestSandbox, type TestSandbox } from '../../../payments/sandbox/testing/start.ts';
+import type { TestSandbox } from '../../../payments/sandbox/testing/start.ts';
 import { createLog } from '../../../platform/log.ts';
 import { type Pool, withTransaction } from '../../../platform/postgres.ts';
 import {
@@ -22,6 +18,7 @@ import {
   testLedger,
 } from '../../../test/support/ledger.ts';
 import { type Saga, type SagaOptions, startSaga } from '../saga.ts';
+import type { TestProvider } from './provider.ts';
 
 export type SagaRig = {
   db: Pool;
@@ -39,8 +36,6 @@ export type SagaRig = {
   state(orderId: string): Promise<string>;
   /** Units reserved and sold, and units given back by movements, of the sale's one SKU. */
   stock(): Promise<{ reserved: number; sold: number; to_available: number; from_held: number }>;
-  /** While true, webhooks are answered 503. */
-  refuseWebhooks(refuse: boolean): void;
   close(): Promise<void>;
 };
 
@@ -55,33 +50,22 @@ export type AttemptView = {
 /** The providers' calls give up after this, ms. */
 export const CALL_TIMEOUT_MS = 400;
 
-/** `webhook_url`: where the sandbox sends its webhooks; to the ledger's inbox if absent. */
-export async function sagaRig(options: { webhook_url?: string } = {}): Promise<SagaRig> {
+/** A fresh ledger before the provider, which is in good health again. */
+export async function sagaRig(provider: TestProvider): Promise<SagaRig> {
+  const { sandbox } = provider;
   const ledger = await testLedger();
   const { db } = ledger;
   await setHeartbeat(db);
   // A reconciler is there all the time: deadlines count.
   const heart = setInterval(() => void beat(db, { period_ms: 2_000, grace_ms: 0 }).catch(() => {}), 1_000);
   await installJobs(db);
-  let refuse = false;
-  const hooks: Server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    if (refuse) return response.writeHead(503).end();
-    const receipt = await receiveWebhook(db, providers, {
-      provider: 'sandbox',
-      headers: request.headers as Record<string, string | undefined>,
-      raw: Buffer.concat(chunks),
-      now_ms: Date.now(),
-    }).catch(() => undefined);
-    response.writeHead(receipt?.kind === 'stored' || receipt?.kind === 'known' ? 200 : 500).end();
+  provider.deliverTo(async ({ headers, raw }) => {
+    const webhook = { provider: 'sandbox', headers, raw, now_ms: Date.now() };
+    const { kind } = await receiveWebhook(db, providers, webhook);
+    return kind === 'stored' || kind === 'known';
   });
-  hooks.listen(0, '127.0.0.1');
-  await once(hooks, 'listening');
-  const sandbox = await startTestSandbox({
-    webhook_url: options.webhook_url ?? `http://127.0.0.1:${(hooks.address() as AddressInfo).port}/`,
-  });
-  await sandbox.admin('settings', { slow_ms: 150, late_ms: 300 });
+  await sandbox.admin('faults', { faults: [] });
+  await sandbox.admin('settings', { events: 'untold', slow_ms: 150, late_ms: 300 });
   const providers = createProviders(
     { psp: 'sandbox', psp_sandbox_url: sandbox.url, psp_sandbox_secret: sandbox.secret },
     { timeout_ms: CALL_TIMEOUT_MS },
@@ -159,16 +143,11 @@ export async function sagaRig(options: { webhook_url?: string } = {}): Promise<S
       });
       return rows[0];
     },
-    refuseWebhooks: (value) => {
-      refuse = value;
-    },
     async close() {
       clearInterval(heart);
+      provider.deliverTo(undefined);
       await Promise.all(sagas.map((saga) => saga.stop()));
       providers.close();
-      await sandbox.stop();
-      hooks.close();
-      hooks.closeAllConnections();
       await ledger.close();
     },
   };
