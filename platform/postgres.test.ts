@@ -110,6 +110,8 @@ describe('errors', () => {
     const wrong = createPool({ url: missing.href, max: 1, application_name: 'test', on_error: () => {} });
     expect(await fail(wrong.query('SELECT 1'))).toBe('unavailable');
     await wrong.end();
+    // Not migrated yet: its tables are not there.
+    expect(await fail(ledger.db.query('SELECT 1 FROM not_there_yet'))).toBe('unavailable');
   });
 
   test('of a statement that takes too long, or waits too long, are unavailable', async () => {

@@ -166,6 +166,7 @@ const UNAVAILABLE_STATES = new Set([
   '25006', // read_only_sql_transaction: a standby
   '55P03', // lock_not_available: lock_timeout
   '3D000', // the database is not there (yet)
+  '42P01', // undefined_table: not migrated (yet)
 ]);
 const UNAVAILABLE_CLASSES = ['08', '53', '58'];
 const UNAVAILABLE_MESSAGES =

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { STOCK_UNITS_MAX } from '../../domain/limits.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { hash16, ledgerSale, stockOf, testLedger } from '../../test/support/ledger.ts';
-import { followedSale, salesAfter } from '../stream/cursor.ts';
+import { followedSale, salesExcept } from '../stream/cursor.ts';
 import { createSale, type NewSale } from './create-sale.ts';
 import { answerRequest } from './operator-requests.ts';
 import { recordReduce } from './record-reduce.ts';
@@ -61,7 +61,26 @@ describe('createSale', () => {
       { sku: 'z', position: 0, name: 'Zed', unit_price: 500, total: 10, told_available: 10 },
       { sku: 'a', position: 1, name: 'Aye', unit_price: 700, total: 20, told_available: 20 },
     ]);
-    expect(await salesAfter(db, made.sale_no - 1)).toContain(made.sale_no);
+    expect(await salesExcept(db, [])).toContain(made.sale_no);
+    expect(await salesExcept(db, [made.sale_no])).not.toContain(made.sale_no);
+  });
+
+  test('a sale whose commit came after that of a greater number is found all the same', async () => {
+    const late = await db.connect();
+    await late.query('BEGIN');
+    const { rows } = await late.query({
+      text: `INSERT INTO sales (tenant, id, route, salt, currency, hold_ms, limit_per_buyer, gate, body)
+        VALUES ('default', $1, $2, $3, 'USD', 1000, 1, 'open', '{}') RETURNING sale_no`,
+      values: [`s-${randomUUID()}`, randomBytes(6), randomBytes(32)],
+    });
+    const made = await createSale(db, draft());
+    const seen = await salesExcept(db, []);
+    if (made.kind !== 'created') throw new Error(made.kind);
+    expect(made.sale_no).toBeGreaterThan(rows[0].sale_no);
+    expect(seen).toContain(made.sale_no);
+    await late.query('COMMIT');
+    late.release();
+    expect(await salesExcept(db, seen)).toEqual([rows[0].sale_no]);
   });
 
   test('the same body again, or many at once, finds it; the order of its members does not matter', async () => {

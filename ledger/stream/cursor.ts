@@ -54,7 +54,7 @@ const FIND_SALE = { name: 'find_sale', text: `${FOLLOWED} WHERE s.tenant = $1 AN
 
 const NEW_SALES = {
   name: 'new_sales',
-  text: 'SELECT sale_no FROM sales WHERE sale_no > $1 ORDER BY sale_no',
+  text: 'SELECT sale_no FROM sales WHERE sale_no <> ALL ($1::bigint[]) ORDER BY sale_no',
 };
 
 export function followedSales(db: Queryable): Promise<FollowedSale[]> {
@@ -76,7 +76,10 @@ export async function findSale(
   return (await rows<FollowedSale>(db, FIND_SALE, [tenant, sale]))[0];
 }
 
-/** Numbers of the sales made after the one with number `after`. */
-export async function salesAfter(db: Queryable, after: number): Promise<number[]> {
-  return (await rows<{ sale_no: number }>(db, NEW_SALES, [after])).map((row) => row.sale_no);
+/**
+ * Numbers of the sales that are not among `known`. Asked for by what is known, not by "greater than the last":
+ * numbers are drawn before a commit, so a smaller one may become visible after a greater one.
+ */
+export async function salesExcept(db: Queryable, known: readonly number[]): Promise<number[]> {
+  return (await rows<{ sale_no: number }>(db, NEW_SALES, [known])).map((row) => row.sale_no);
 }

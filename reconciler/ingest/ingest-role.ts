@@ -2,7 +2,7 @@
  * Ingests every sale, each in a loop of its own, so that one that stands still holds up no other. A sale is
  * followed by the reconciler that holds its lock; the others look now and again whether it has become free.
  */
-import { followedSales, salesAfter } from '../../ledger/stream/cursor.ts';
+import { followedSales, salesExcept } from '../../ledger/stream/cursor.ts';
 import { type LoopOptions, runLoop, type StepResult } from '../loop.ts';
 import type { FollowState } from '../metrics.ts';
 import type { SaleLocks } from '../sale-locks.ts';
@@ -54,12 +54,10 @@ export function createIngestRole(
   return {
     states: () => new Map([...followers].map(([saleNo, follower]) => [saleNo, follower.state])),
     async run(signal) {
-      const loops: Promise<void>[] = [];
-      let newest = 0;
+      const loops = new Map<number, Promise<void>>();
       const discover = async (): Promise<StepResult> => {
-        const found = await salesAfter(db, newest);
-        for (const saleNo of found) loops.push(saleLoop(saleNo, signal));
-        newest = found.at(-1) ?? newest;
+        const found = await salesExcept(db, [...loops.keys()]);
+        for (const saleNo of found) loops.set(saleNo, saleLoop(saleNo, signal));
         return 'slow';
       };
       const every = (ms: number, step: LoopOptions['step'], role: string) =>
@@ -69,7 +67,7 @@ export function createIngestRole(
         every(TRIM_EVERY_MS, trimFollowed, 'trim'),
         every(CHECK_LOCKS_EVERY_MS, () => locks.check().then(() => 'slow'), 'locks'),
       ]);
-      await Promise.all(loops);
+      await Promise.all(loops.values());
     },
   };
 }
