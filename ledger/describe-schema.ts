@@ -16,6 +16,7 @@ const COLUMNS = `
     CASE WHEN attcollation <> typcollation THEN ' COLLATE ' || (SELECT quote_ident(collname) FROM pg_collation WHERE oid = attcollation) ELSE '' END,
     CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END,
     CASE WHEN attidentity = 'a' THEN ' GENERATED ALWAYS AS IDENTITY'
+      WHEN attgenerated = 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(adbin, adrelid))
       ELSE coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '') END) AS line
   FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
   LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum

@@ -107,7 +107,11 @@ describe('every change of an order', () => {
     const sale = await ledgerSale(db);
     const [id] = await ledgerOrders(db, sale, [{}]);
     const copy = db.query({
-      text: `INSERT INTO orders SELECT (jsonb_populate_record(o, '{"id": "copy", "state": "confirmed"}')).* FROM orders o WHERE id = $1`,
+      text: `INSERT INTO orders (id, state, sale_no, tenant, buyer, buyer_hash, fingerprint, road, currency, subtotal,
+               discount, shipping, tax, total, reserved_at, first_expires_at, expires_at, limit_units, seq, cause, actor)
+             SELECT 'copy', 'confirmed', sale_no, tenant, buyer, buyer_hash, fingerprint, road, currency, subtotal,
+               discount, shipping, tax, total, reserved_at, first_expires_at, expires_at, limit_units, seq, cause, actor
+             FROM orders WHERE id = $1`,
       values: [id],
     });
     await expect(copy).rejects.toThrow('begins as reserved or rejected');

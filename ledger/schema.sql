@@ -151,6 +151,7 @@ CREATE TABLE orders (
   cause text NOT NULL,
   actor text NOT NULL,
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  held boolean NOT NULL GENERATED ALWAYS AS ((state = ANY (ARRAY['reserved'::text, 'authorized'::text]))) STORED,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_check CHECK ((total = (((subtotal - discount) + shipping) + tax))),
   CONSTRAINT orders_limit_units_check CHECK ((limit_units >= 0)),
@@ -229,7 +230,7 @@ CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) W
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
 CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WHERE (n IS NULL);
 CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
-CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE (state = ANY (ARRAY['reserved'::text, 'authorized'::text]));
+CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
 
 CREATE OR REPLACE FUNCTION public.attempt_reversed()
@@ -292,11 +293,16 @@ END $function$
 CREATE OR REPLACE FUNCTION public.orders_updated()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 DECLARE
   ids text[];
   froms text[];
   tos text[];
+  released text[];
   refused text;
   stock record;
 BEGIN
@@ -331,11 +337,14 @@ BEGIN
   FROM unnest(ids, froms, tos) AS c (id, was, becomes) JOIN orders o ON o.id = c.id
   ORDER BY o.id;
 
-  UPDATE attempts a SET reversal_wanted = true, next_look_at = now(), updated_at = now()
+  SELECT array_agg(c.id) INTO released
   FROM unnest(ids, froms, tos) AS c (id, was, becomes)
-  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.to_available > 0
-  WHERE a.order_id = c.id AND a.state IN ('pending', 'unknown', 'authorized', 'captured')
-    AND NOT a.reversal_wanted;
+  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.to_available > 0;
+  IF released IS NOT NULL THEN
+    UPDATE attempts SET reversal_wanted = true, next_look_at = now(), updated_at = now()
+    WHERE order_id = ANY (released) AND state IN ('pending', 'unknown', 'authorized', 'captured')
+      AND NOT reversal_wanted;
+  END IF;
 
   WITH units AS MATERIALIZED (
     SELECT o.sale_no, o.id AS order_id, o.buyer_hash, i.sku,

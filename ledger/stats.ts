@@ -13,7 +13,7 @@ const BY_STATE = {
 
 const HELD = {
   name: 'orders_held',
-  text: `SELECT count(*) AS orders FROM orders WHERE state IN ('reserved', 'authorized')`,
+  text: 'SELECT count(*) AS orders FROM orders WHERE held',
 };
 
 // A hold that nobody pays is over by itself; an order whose payment is under way and does not move is not.
@@ -22,7 +22,7 @@ const STUCK = {
   text: `
     SELECT count(*) AS orders FROM (
       SELECT id FROM orders
-      WHERE state IN ('reserved', 'authorized') AND road = 'checkout'
+      WHERE held AND road = 'checkout'
         AND updated_at < now() - $1 * interval '1 millisecond'
       UNION
       SELECT order_id FROM attempts

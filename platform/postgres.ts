@@ -24,6 +24,19 @@ export type PoolOptions = {
 };
 
 const CONNECT_TIMEOUT_MS = 3_000;
+
+/**
+ * Every statement of ours finds its rows by key. A plan that rests on statistics is made while a table is empty, kept,
+ * and wrong a minute later, when a sale has filled it. No compiler either: it would take longer than the statement.
+ */
+const BY_KEY = [
+  'enable_seqscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'enable_material=off',
+  'jit=off',
+];
+
 const INT8_OID = 20;
 
 function exactInteger(text: string): number {
@@ -52,6 +65,7 @@ export function clientConfig(options: Omit<PoolOptions, 'max' | 'on_error'>): pg
     // A process that stopped in mid-transaction must not hold rows that others wait for.
     idle_in_transaction_session_timeout: statement_timeout,
     keepAlive: true,
+    options: BY_KEY.map((setting) => `-c ${setting}`).join(' '),
     types,
   };
 }
@@ -107,19 +121,26 @@ export async function withTransaction<T>(
 }
 
 function runOnce<T>(pool: Pool, work: (tx: pg.PoolClient) => Promise<T>, begin: string): Promise<T> {
-  return withConnection(pool, async (client) => {
-    try {
-      await client.query(begin);
-      const result = await work(client);
-      // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
-      const { command } = await client.query('COMMIT');
-      if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
-      return result;
-    } catch (error) {
-      if (classifyError(error) !== 'unavailable') await client.query('ROLLBACK');
-      throw error;
-    }
-  });
+  return withConnection(pool, (client) => transaction(client, () => work(client), begin));
+}
+
+/** Runs `work` between BEGIN and COMMIT on this connection, once. */
+export async function transaction<T>(
+  client: pg.PoolClient,
+  work: () => Promise<T>,
+  begin: string = BEGIN.write,
+): Promise<T> {
+  try {
+    await client.query(begin);
+    const result = await work();
+    // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
+    const { command } = await client.query('COMMIT');
+    if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
+    return result;
+  } catch (error) {
+    if (classifyError(error) !== 'unavailable') await client.query('ROLLBACK');
+    throw error;
+  }
 }
 
 /**

@@ -23,7 +23,7 @@ const EARLIEST_HOLD = {
   name: 'earliest_hold',
   text: `
     SELECT (extract(epoch FROM min(expires_at) - now()) * 1000)::bigint AS in_ms FROM orders
-    WHERE sale_no = $1 AND state IN ('reserved', 'authorized')`,
+    WHERE sale_no = $1 AND held`,
 };
 
 export type SealedBatch = {

@@ -6,30 +6,35 @@
  * statement of its own before the transaction: a snapshot taken before waiting would miss what the
  * other sealer did.
  *
- * LOCK, UNLOCK: $1 key   SEAL: $1 sale_no  $2 how many rows at most
+ * LOCK, UNLOCK: $1 key
+ * NEXT: $1 sale_no
+ * MARK: $1 sale_no  $2 n  $3 how many rows at most
+ * SEAL: $1 sale_no  $2 n
  */
 import { MOVEMENT_ROWS_MAX } from '../../domain/limits.ts';
-import { type Pool, rows, withConnection } from '../../platform/postgres.ts';
+import { changes, type Pool, rows, transaction, withConnection } from '../../platform/postgres.ts';
 import { lockKey } from '../locks.ts';
 
 const LOCK = { name: 'seal_lock', text: 'SELECT pg_advisory_lock($1::bigint)' };
 const UNLOCK = { name: 'seal_unlock', text: 'SELECT pg_advisory_unlock($1::bigint)' };
 
+const NEXT_BATCH = {
+  name: 'next_batch',
+  text: 'SELECT sealed_n + 1 AS n FROM cursors WHERE sale_no = $1 AND sealed_n = acked_n AND loaded',
+};
+
+// By the rows' places: nobody else touches a movement, and a plan that joined would be made for none of them.
+const MARK_BATCH = {
+  name: 'mark_batch',
+  text: `
+    UPDATE movements SET n = $2 WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM movements WHERE sale_no = $1 AND n IS NULL ORDER BY id LIMIT $3 FOR UPDATE
+    ))`,
+};
+
 const SEAL_BATCH = {
   name: 'seal_batch',
-  text: `
-    WITH next AS MATERIALIZED (
-      SELECT sealed_n + 1 AS n FROM cursors
-      WHERE sale_no = $1 AND sealed_n = acked_n AND loaded FOR NO KEY UPDATE
-    ), batch AS MATERIALIZED (
-      SELECT id FROM movements WHERE sale_no = $1 AND n IS NULL ORDER BY id LIMIT $2
-    ), sealed AS (
-      UPDATE movements m SET n = next.n FROM batch, next WHERE m.id = batch.id AND m.n IS NULL
-      RETURNING m.id
-    )
-    UPDATE cursors c SET sealed_n = next.n FROM next
-    WHERE c.sale_no = $1 AND EXISTS (SELECT FROM sealed)
-    RETURNING c.sealed_n AS n, (SELECT count(*) FROM sealed) AS movements`,
+  text: 'UPDATE cursors SET sealed_n = $2 WHERE sale_no = $1 AND sealed_n = $2 - 1 AND acked_n = $2 - 1',
 };
 
 /** A batch has at most MOVEMENT_ROWS_MAX movements, so as many SKUs and buyers. Undefined: nothing to seal. */
@@ -42,12 +47,18 @@ export function sealBatch(
   return withConnection(pool, async (client) => {
     await rows(client, LOCK, [key]);
     try {
-      // One statement is one transaction, with a snapshot of its own.
-      const [sealed] = await rows<{ n: number; movements: number }>(client, SEAL_BATCH, [
-        saleNo,
-        movements_max,
-      ]);
-      return sealed;
+      return await transaction(client, async () => {
+        const [next] = await rows<{ n: number }>(client, NEXT_BATCH, [saleNo]);
+        if (!next) return undefined;
+        const movements = await changes(client, MARK_BATCH, [saleNo, next.n, movements_max]);
+        if (movements === 0) return undefined;
+        if ((await changes(client, SEAL_BATCH, [saleNo, next.n])) !== 1) {
+          throw new Error(
+            `batch ${next.n} of sale ${saleNo} was sealed by somebody else, in spite of the lock`,
+          );
+        }
+        return { n: next.n, movements };
+      });
     } finally {
       await rows(client, UNLOCK, [key]);
     }

@@ -14,7 +14,7 @@ const AUTHORIZE_ORDERS = {
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE orders o SET state = 'authorized', cause = $2, actor = $3, updated_at = now()
-    FROM due WHERE o.id = due.id AND o.state = 'reserved'
+    FROM due WHERE o.id = due.id
     RETURNING o.id`,
 };
 

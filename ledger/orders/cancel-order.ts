@@ -11,7 +11,7 @@ const CANCEL_ORDER = {
   name: 'cancel_order',
   text: `
     WITH target AS MATERIALIZED (
-      SELECT id, state, state IN ('reserved', 'authorized') AND expires_at <= expiry_horizon() AS over
+      SELECT id, state, held AND expires_at <= expiry_horizon() AS over
       FROM orders WHERE tenant = $1 AND id = $2 AND buyer = $3
       FOR NO KEY UPDATE
     ), done AS (

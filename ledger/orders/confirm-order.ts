@@ -13,7 +13,7 @@ import { confirmOrders } from './confirm-orders.ts';
 const LOCK_ORDER = {
   name: 'confirm_order_lock',
   text: `
-    SELECT state, state IN ('reserved', 'authorized') AND expires_at <= expiry_horizon() AS over
+    SELECT state, held AND expires_at <= expiry_horizon() AS over
     FROM orders WHERE tenant = $1 AND id = $2 AND buyer = $3 FOR NO KEY UPDATE`,
 };
 

@@ -15,7 +15,7 @@ const CONFIRM_ORDERS = {
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE orders o SET state = 'confirmed', cause = $2, actor = $3, updated_at = now()
-    FROM due WHERE o.id = due.id AND o.state = 'authorized'
+    FROM due WHERE o.id = due.id
     RETURNING o.id`,
 };
 

@@ -13,14 +13,14 @@ const EXPIRE_DUE = {
       SELECT held.id
       FROM cursors c, LATERAL (
         SELECT o.id FROM orders o
-        WHERE o.sale_no = c.sale_no AND o.state IN ('reserved', 'authorized')
+        WHERE o.sale_no = c.sale_no AND o.held
           AND o.expires_at <= (SELECT expiry_horizon())
         ORDER BY o.expires_at LIMIT $1
         FOR NO KEY UPDATE SKIP LOCKED
       ) AS held
     )
     UPDATE orders o SET state = 'expired', cause = 'deadline', actor = 'reconciler', updated_at = now()
-    FROM due WHERE o.id = due.id AND o.state IN ('reserved', 'authorized')
+    FROM due WHERE o.id = due.id
     RETURNING o.id`,
 };
 

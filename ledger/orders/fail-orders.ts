@@ -14,7 +14,7 @@ const FAIL_ORDERS = {
       ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE orders o SET state = 'payment_failed', cause = $2, actor = $3, updated_at = now()
-    FROM due WHERE o.id = due.id AND o.state IN ('reserved', 'authorized')
+    FROM due WHERE o.id = due.id
     RETURNING o.id`,
 };
 

@@ -13,7 +13,7 @@ const FIND_ORDER = {
   name: 'find_order',
   text: `
     SELECT o.id AS order_id, o.tenant, s.id AS sale, o.buyer, o.road,
-      CASE WHEN o.state IN ('reserved', 'authorized') AND o.expires_at <= expiry_horizon()
+      CASE WHEN o.held AND o.expires_at <= expiry_horizon()
         THEN 'expired' ELSE o.state END AS state,
       json_build_object('currency', o.currency, 'subtotal', o.subtotal, 'discount', o.discount,
         'shipping', o.shipping, 'tax', o.tax, 'total', o.total) AS amounts,

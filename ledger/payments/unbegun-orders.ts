@@ -9,7 +9,7 @@ const UNBEGUN_ORDERS = {
   name: 'unbegun_orders',
   text: `
     SELECT o.id FROM orders o
-    WHERE o.state = 'reserved' AND o.road = 'checkout'
+    WHERE o.held AND o.state = 'reserved' AND o.road = 'checkout'
       AND o.updated_at < now() - $2 * interval '1 millisecond'
       AND o.expires_at > (SELECT expiry_horizon())
       AND NOT EXISTS (SELECT FROM attempts a WHERE a.order_id = o.id)

@@ -58,7 +58,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       // Whatever comes after may have piled up.
       count = READ_ENTRIES_MIN;
       state.behind_since_ms ??= Date.now();
-      if (error instanceof CursorMoved) return 'slow';
+      if (error instanceof CursorMoved || isInsertedByAnother(error)) return 'slow';
       throw error;
     }
   }
@@ -158,6 +158,11 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   }
 
   return { step, state };
+}
+
+/** Another ingester has committed the same orders while we were at it. */
+function isInsertedByAnother(error: unknown): boolean {
+  return (error as { constraint?: unknown }).constraint === 'orders_pkey';
 }
 
 /** The first entries that make a chunk; at least one. */

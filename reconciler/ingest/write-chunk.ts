@@ -1,6 +1,10 @@
 /**
  * One chunk of the stream into the ledger: orders, items, stock, movements, answers, payment jobs and the
  * cursor in one transaction. A crash anywhere leaves the cursor where it was, and the chunk comes again.
+ *
+ * Fit is decided before the stock rows are locked: nobody but the one ingester takes units in the ledger, all others
+ * only give back, so what fits the counters read fits those that are updated. The rows, which every confirmation needs
+ * too, are then locked for two statements and not for the whole chunk. What does not fit is decided again under the lock.
  */
 
 import { answerRequests } from '../../ledger/sales/operator-requests.ts';
@@ -8,7 +12,7 @@ import type { FollowedSale } from '../../ledger/stream/cursor.ts';
 import { insertMovements } from '../../ledger/stream/insert-movements.ts';
 import { insertOrders } from '../../ledger/stream/insert-orders.ts';
 import { knownOrders } from '../../ledger/stream/known-orders.ts';
-import { lockStock } from '../../ledger/stream/lock-stock.ts';
+import { lockStock, readStock } from '../../ledger/stream/lock-stock.ts';
 import { moveCursor } from '../../ledger/stream/move-cursor.ts';
 import { updateStock } from '../../ledger/stream/update-stock.ts';
 import type { StreamEntry } from '../../lua/entries.ts';
@@ -30,7 +34,7 @@ export type WriteChunk = {
 
 /** Throws CursorMoved when the ledger's cursor is not where `sale` says: nothing was written. */
 export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
-  const { sale, entries } = chunk;
+  const { sale, entries, now_ms, grace_ms } = chunk;
   const skus = new Set<string>();
   const order_ids: string[] = [];
   for (const entry of entries) {
@@ -41,15 +45,19 @@ export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
     }
   }
   return withTransaction(pool, async (tx) => {
-    const stock = skus.size > 0 ? await lockStock(tx, sale.sale_no, [...skus]) : [];
     const known = order_ids.length > 0 ? await knownOrders(tx, order_ids) : new Set<string>();
-    const { now_ms, grace_ms } = chunk;
-    const plan = planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known });
+    const planWith = async (read: typeof readStock) => {
+      const stock = skus.size > 0 ? await read(tx, sale.sale_no, [...skus]) : [];
+      return planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known });
+    };
+    let plan = await planWith(readStock);
+    if (plan.fenced_reason) plan = await planWith(lockStock);
     await insertOrders(tx, sale, plan.orders);
     await insertMovements(tx, sale.sale_no, plan.movements);
-    await updateStock(tx, sale.sale_no, plan.stock);
     await answerRequests(tx, sale.sale_no, plan.answers);
     if (plan.to_authorize.length > 0) await chunk.enqueueAuthorize(tx, plan.to_authorize);
+    if (skus.size > 0) await lockStock(tx, sale.sale_no, [...skus]);
+    await updateStock(tx, sale.sale_no, plan.stock);
     await moveCursor(tx, sale.sale_no, { ...plan, epoch: sale.epoch, from_seq: sale.seq });
     return plan;
   });
