@@ -5,7 +5,7 @@ import { FAST_BUCKETS_SECONDS, type Metrics } from '../platform/metrics.ts';
 /** What a follower tells of its sale. */
 export type FollowState = {
   lag_entries: number;
-  /** When it fell behind (process clock, ms); undefined while it is not. */
+  /** Since when the oldest entry not ingested waits (process clock, ms); undefined while none does. */
   behind_since_ms: number | undefined;
   fenced: boolean;
 };
@@ -31,7 +31,7 @@ export function createReconcilerMetrics(
     }),
     streamLagSeconds: new Gauge({
       name: 'stampede_stream_lag_seconds',
-      help: 'How long the sale that is furthest behind has been behind its stream.',
+      help: 'How long the oldest stream entry that the ledger has not ingested has waited.',
       registers,
       collect() {
         this.set(Math.max(0, ...followed().map(behindMs)) / 1000);

@@ -75,7 +75,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       chunk.generation === current.generation;
     if (!followed) return verify(current, 'restarted');
 
-    note(current, chunk);
+    note(chunk, current.seq, chunk.entries[0]?.at_ms);
     const problem = positionProblem(current, chunk);
     if (problem) return fenced(current, problem);
     if (chunk.entries.length > 0) return ingest(current, chunk);
@@ -104,10 +104,10 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     const entries = firstOrders(chunk.entries);
     if (entries.length < chunk.entries.length) count = Math.max(entries.length, READ_ENTRIES_MIN);
     // Batches are sealed by another role, so our row may not know the newest.
-    const applied_n_last = entries[entries.length - 1].applied_n;
-    if (applied_n_last > current.sealed_n) {
+    const last = entries[entries.length - 1];
+    if (last.applied_n > current.sealed_n) {
       current.sealed_n = (await followedSale(db, saleNo)).sealed_n;
-      if (applied_n_last > current.sealed_n) return fenced(current, 'movements_mismatch');
+      if (last.applied_n > current.sealed_n) return fenced(current, 'movements_mismatch');
     }
     const done = metrics.ingestSeconds.startTimer();
     const { grace_ms, enqueueAuthorize } = deps;
@@ -122,7 +122,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     const { seq, digest, chain, applied_n } = plan;
     sale = { ...current, seq, digest, chain, applied_n };
     if (plan.fenced_reason) await fenced(current, plan.fenced_reason);
-    note(sale ?? current, chunk);
+    // What comes next is no older than what was ingested last.
+    note(chunk, seq, last.at_ms);
     return seq < chunk.seq ? 'more' : 'busy';
   }
 
@@ -151,10 +152,10 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     return 'slow';
   }
 
-  function note(current: FollowedSale, chunk: Chunk): void {
-    state.lag_entries = Math.max(0, chunk.seq - current.seq);
-    if (state.lag_entries === 0) state.behind_since_ms = undefined;
-    else state.behind_since_ms ??= Date.now() - (chunk.now_ms - (chunk.entries[0]?.at_ms ?? chunk.now_ms));
+  /** `at_ms`: when the next entry was written, by the Redis clock. */
+  function note(chunk: Chunk, seq: number, at_ms = chunk.now_ms): void {
+    state.lag_entries = Math.max(0, chunk.seq - seq);
+    state.behind_since_ms = state.lag_entries === 0 ? undefined : Date.now() - (chunk.now_ms - at_ms);
   }
 
   return { step, state };
