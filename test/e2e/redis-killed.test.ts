@@ -24,7 +24,7 @@ test('Redis killed with -9 under load, three times: refusals say when to come ba
     on_accepted(count) {
       if (count < (kills[0] ?? Number.POSITIVE_INFINITY)) return;
       kills.shift();
-      process.kill(stack.pidOf('Redis'), 'SIGKILL');
+      stack.kill('Redis');
     },
   });
 

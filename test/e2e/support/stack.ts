@@ -25,6 +25,8 @@ export type RunningStack = {
   output(): string;
   /** The process that is this part now; throws if there is none. */
   pidOf(part: Part): number;
+  /** kill -9 of a part, if it runs just now. */
+  kill(part: Part): void;
   /** Asks the ledger itself, on a connection of its own. */
   sql<T extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<T[]>;
   /** The payments in the sandbox PSP's own journal, each as it is now. */
@@ -85,6 +87,10 @@ export async function startStack(
       const pid = pids()[part];
       if (pid === undefined) throw new Error(`${part} does not run`);
       return pid;
+    },
+    kill(part) {
+      const pid = pids()[part];
+      if (pid !== undefined) kill9(pid);
     },
     async sql(text, values = []) {
       const client = new pg.Client({
