@@ -98,7 +98,10 @@ export type MovementModel = {
 };
 
 /** Movements take effect once and in order; a gap, or a count below zero, fences the sale and changes nothing. */
-export function applyModel(state: StockState, batch: MovementModel): 'applied' | 'already' | 'recovering' {
+export function applyModel(
+  state: StockState,
+  batch: MovementModel,
+): 'applied' | 'already' | 'recovering' | 'impossible' {
   if (state.recovery !== 'open') return 'recovering';
   if (batch.n <= state.applied_n) return 'already';
   const possible =
@@ -107,7 +110,7 @@ export function applyModel(state: StockState, batch: MovementModel): 'applied' |
     batch.buyers.every(({ buyer, units }) => (state.buyers.get(buyer) ?? 0) >= units);
   if (!possible) {
     state.recovery = 'recovering';
-    return 'recovering';
+    return 'impossible';
   }
   for (const { sku, to_available, from_held } of batch.items) {
     add(state.available, sku, to_available);

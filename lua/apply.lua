@@ -4,7 +4,7 @@
 -- RETURNS: { 'refused', reason, epoch, generation } or { 'applied' } or { 'already' }
 --
 -- n         takes effect only if the sale holds n - 1; n or less has been applied, so sending again is
---           harmless; a gap, or a result below zero, fences the sale (reason recovering)
+--           harmless; a gap, or a result below zero, fences the sale (reason impossible)
 -- buyers    16 bytes each
 -- batch     msgpack columns { skus, to_available, from_held, units }, all quantities >= 0; units a buyer
 -- earliest_ms  deadline of the oldest hold in the ledger, 0 if it has none
@@ -58,7 +58,7 @@ if #buyers > 0 then
 end
 if not possible then
   redis.call('HSET', record_key, 'recovery', 'recovering')
-  return { 'refused', 'recovering', record.epoch, record.generation }
+  return { 'refused', 'impossible', record.epoch, record.generation }
 end
 
 local seq = append_entry(stream_key, record, 'apply', {

@@ -31,11 +31,12 @@ export type SaleToken = SalePlace & { epoch: number };
 /**
  * Why a verb did nothing. `missing`: Redis has no record of the sale. `recovering`: its memory is not checked.
  * `epoch`: the caller is behind, adopt epoch and generation and send again. `clock`: the caller's
- * clock is days off; `now_ms` is Redis's.
+ * clock is days off; `now_ms` is Redis's. `impossible` (apply only): the movements don't fit this memory; the
+ * sale was fenced.
  */
 export type Refusal = {
   kind: 'refused';
-  reason: 'missing' | 'recovering' | 'epoch' | 'clock';
+  reason: 'missing' | 'recovering' | 'epoch' | 'clock' | 'impossible';
   epoch: number;
   generation: number;
   now_ms?: number;

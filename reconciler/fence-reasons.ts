@@ -28,8 +28,8 @@ export const LASTING_REASONS = [
   /** Redis gave units out of sale that the ledger does not have. */
   'reduce_did_not_fit',
   'undecodable_entry',
-  /** A script fenced the sale although its memory is right: movements that can't be applied. */
-  'redis_fenced',
+  /** Redis can't apply the ledger's movements: what they give back it does not hold. */
+  'movements_impossible',
 ] as const;
 
 export type PassingReason = (typeof PASSING_REASONS)[number];

@@ -33,8 +33,8 @@ const WORDS: Record<FenceReason, string> = {
   reduce_did_not_fit:
     'Redis took units out of sale that the ledger does not have; the sale stays closed until it is rebuilt',
   undecodable_entry: 'a stream entry cannot be read; the sale is closed until an operator passes it',
-  redis_fenced:
-    'Redis refuses the movements of the ledger again and again; the sale stays closed until it is rebuilt',
+  movements_impossible:
+    'the movements of the ledger give back what Redis does not hold; the sale stays closed until it is rebuilt',
 };
 
 /** Returns true if the reason is news. Throws when Redis or the ledger is away; call again then. */

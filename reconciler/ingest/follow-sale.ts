@@ -45,8 +45,6 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   /** The ledger's row as last read or written by us; undefined: read it again. */
   let sale: FollowedSale | undefined;
   let count = READ_ENTRIES_MIN;
-  /** The batch under way when the sale was last reopened without a restart. */
-  let reopened_with_batch = 0;
 
   async function step(): Promise<StepResult> {
     try {
@@ -73,13 +71,13 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       chunk.identity_now === current.identity &&
       chunk.epoch === current.epoch &&
       chunk.generation === current.generation;
-    if (!followed) return verify(current, 'restarted');
+    if (!followed) return verify(current);
 
     note(chunk, current.seq, chunk.entries[0]?.at_ms);
     const problem = positionProblem(current, chunk);
     if (problem) return fenced(current, problem);
     if (chunk.entries.length > 0) return ingest(current, chunk);
-    if (chunk.recovery !== 'open') return verify(current, 'fenced');
+    if (chunk.recovery !== 'open') return verify(current);
     if (current.fenced_reason) return fenced(current, current.fenced_reason as FenceReason);
     return isQuiet(current, chunk) ? 'slow' : 'idle';
   }
@@ -127,18 +125,14 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     return seq < chunk.seq ? 'more' : 'busy';
   }
 
-  async function verify(current: FollowedSale, why: 'restarted' | 'fenced'): Promise<StepResult> {
-    if (isLasting(current.fenced_reason)) return fenced(current, current.fenced_reason as FenceReason);
-    const { sealed_n, acked_n } = await followedSale(db, saleNo);
-    // A script fenced the sale although nothing restarted. Once may be an accident; again, with the same
-    // movements under way, they can't be applied.
-    const under_way = why === 'fenced' && sealed_n > acked_n ? sealed_n : 0;
-    if (under_way > 0 && under_way === reopened_with_batch) return fenced(current, 'redis_fenced');
+  async function verify(current: FollowedSale): Promise<StepResult> {
+    // Read again: another role may have fenced it since.
+    const { fenced_reason } = await followedSale(db, saleNo);
+    if (isLasting(fenced_reason)) return fenced(current, fenced_reason as FenceReason);
     const verdict = await verifySale(deps, saleNo);
     sale = undefined;
     if (verdict.kind === 'refused') return fenced(current, verdict.reason);
     if (verdict.kind === 'opened') {
-      reopened_with_batch = under_way;
       const { tenant, sale: id, seq } = current;
       log.info({ tenant, sale: id, seq, epoch: verdict.epoch }, 'sale verified and opened');
     }

@@ -1,6 +1,5 @@
 /** Releases whatever the ledger has for Redis, sale by sale, several at once, each by one reconciler at a time. */
 import { releaseWork } from '../../ledger/movements/release-work.ts';
-import type { Logger } from '../../platform/log.ts';
 import { runLoop, type StepResult } from '../loop.ts';
 import type { SaleLocks } from '../sale-locks.ts';
 import { stepErrors } from '../step-errors.ts';
@@ -9,7 +8,7 @@ import { type ReleaseDeps, releaseSale } from './release-sale.ts';
 const AT_ONCE = 4;
 
 export function runReleaseRole(
-  options: ReleaseDeps & { locks: SaleLocks; log: Logger },
+  options: ReleaseDeps & { locks: SaleLocks },
   signal: AbortSignal,
 ): Promise<void> {
   const { db, locks, log } = options;

@@ -195,7 +195,7 @@ describe('batches sent twice or out of order', () => {
     await db.query({ text: 'UPDATE cursors SET acked_n = 0 WHERE sale_no = $1', values: [sale.sale_no] });
     expect(await send(sale, 1)).toEqual({ kind: 'applied' });
     expect(await send(sale, 1)).toEqual({ kind: 'already' });
-    expect(await send(sale, 3)).toMatchObject({ kind: 'refused', reason: 'recovering' });
+    expect(await send(sale, 3)).toMatchObject({ kind: 'refused', reason: 'impossible' });
     expect(await send(sale, 2)).toMatchObject({ kind: 'refused', reason: 'recovering' });
     await sale.settle();
     expect(await send(sale, 2)).toEqual({ kind: 'applied' });

@@ -9,12 +9,19 @@ import { earliestHold, readBatch } from '../../ledger/movements/read-batch.ts';
 import { sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { apply, gate } from '../../lua/scripts.ts';
+import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { withTimeout } from '../../platform/redis.ts';
+import { fenceSale } from '../fence-sale.ts';
 import type { ReconcilerMetrics } from '../metrics.ts';
 import { placeOf } from '../sale-place.ts';
 
-export type ReleaseDeps = { db: Pool; redis: Redis; metrics: Pick<ReconcilerMetrics, 'movementsSealed'> };
+export type ReleaseDeps = {
+  db: Pool;
+  redis: Redis;
+  log: Logger;
+  metrics: Pick<ReconcilerMetrics, 'movementsSealed'>;
+};
 
 /** Batches taken in a row before other sales get their turn. */
 const BATCHES_MAX = 20;
@@ -51,7 +58,11 @@ async function releaseBatch(deps: ReleaseDeps, sale: FollowedSale, n: number): P
   const batch = await readBatch(db, sale.sale_no, n);
   const earliest_ms = await earliestDeadline(deps, sale.sale_no);
   const reply = await apply(redis, placeOf(sale), { ...batch, earliest_ms });
-  if (reply.kind === 'refused') return false;
+  if (reply.kind === 'refused') {
+    // Any other refusal ends with the next verification; this one would come again.
+    if (reply.reason === 'impossible') await fenceSale(deps, sale, 'movements_impossible');
+    return false;
+  }
   await ackBatch(db, sale.sale_no, n);
   return true;
 }
