@@ -8,6 +8,7 @@ import { createRegistry } from '../platform/metrics.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis, redisReady } from '../platform/redis.ts';
 import { checkRedis } from '../platform/redis-check.ts';
+import { createGiveWay } from './give-way.ts';
 import { runLoop } from './loop.ts';
 import { startOpsServer } from './ops-server.ts';
 import { createReconciler } from './reconciler.ts';
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
   const { signal } = ending;
   const { stream_keep_ms: trim_age_ms } = config;
   const reconciler = createReconciler({ db, redis, locks, log, registry, enqueueAuthorize, trim_age_ms });
+  const give_way = createGiveWay(reconciler);
   const notReady = () => (signal.aborted ? 'ending' : reconciler.notReady());
   const { reconciler_port: port, host } = config;
   const server = await startOpsServer({ port, host, registry, notReady });
@@ -89,7 +91,8 @@ async function main(): Promise<void> {
           if (redis.status !== 'ready') throw error;
           refusal = error;
         }
-        if (!refusal) saga = await startSaga({ pool: sagaDb, database_url: url, providers, registry, log });
+        if (!refusal)
+          saga = await startSaga({ pool: sagaDb, database_url: url, providers, registry, log, give_way });
         prepared.abort();
         return 'idle';
       },

@@ -10,6 +10,12 @@ export type FollowState = {
   fenced: boolean;
 };
 
+/** How long the oldest entry of all these sales has waited, ms. */
+export function lagMs(followed: readonly FollowState[]): number {
+  const since = followed.map((state) => state.behind_since_ms ?? Number.POSITIVE_INFINITY);
+  return Math.max(0, Date.now() - Math.min(...since));
+}
+
 export type ReconcilerMetrics = ReturnType<typeof createReconcilerMetrics>;
 
 /** `followed`: the sales that this process follows, asked whenever the metrics are read. */
@@ -18,8 +24,6 @@ export function createReconcilerMetrics(
   followed: () => readonly FollowState[] = () => [],
 ) {
   const registers = [registry];
-  const behindMs = (state: FollowState) =>
-    state.behind_since_ms === undefined ? 0 : Date.now() - state.behind_since_ms;
   return {
     streamLagEntries: new Gauge({
       name: 'stampede_stream_lag_entries',
@@ -34,7 +38,7 @@ export function createReconcilerMetrics(
       help: 'How long the oldest stream entry that the ledger has not ingested has waited.',
       registers,
       collect() {
-        this.set(Math.max(0, ...followed().map(behindMs)) / 1000);
+        this.set(lagMs(followed()) / 1000);
       },
     }),
     ingestOrders: new Counter({

@@ -8,7 +8,7 @@ import { runAuditRole } from './audit/audit-role.ts';
 import { runExpireRole } from './expire/expire-role.ts';
 import { createIngestRole } from './ingest/ingest-role.ts';
 import type { EnqueueAuthorize } from './ingest/write-chunk.ts';
-import { createReconcilerMetrics } from './metrics.ts';
+import { createReconcilerMetrics, lagMs } from './metrics.ts';
 import { runReleaseRole } from './release/release-role.ts';
 import type { SaleLocks } from './sale-locks.ts';
 
@@ -30,11 +30,14 @@ export type Reconciler = {
   run(signal: AbortSignal): Promise<void>;
   /** Null when it does its work, else what is missing. */
   notReady(): string | null;
+  /** How long the oldest stream entry of the followed sales has waited, ms. */
+  lagMs(): number;
 };
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { db, redis, registry, grace_ms = DEADLINE_GRACE_MS, heartbeat_ms = HEARTBEAT_PERIOD_MS } = options;
-  const metrics = createReconcilerMetrics(registry, () => [...ingest.states().values()]);
+  const followed = () => [...ingest.states().values()];
+  const metrics = createReconcilerMetrics(registry, followed);
   const shared = { ...options, metrics, grace_ms, heartbeat_ms };
   const ingest = createIngestRole(shared);
   let beat_at_ms = Number.NEGATIVE_INFINITY;
@@ -56,6 +59,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         runAuditRole({ ...shared, db, followed: () => ingest.states().keys() }, signal),
       ]);
     },
+    lagMs: () => lagMs(followed()),
     notReady() {
       if (redis.status !== 'ready') return 'Redis is away';
       if (performance.now() - beat_at_ms > 3 * heartbeat_ms) return 'the ledger is away';

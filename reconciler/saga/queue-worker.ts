@@ -23,6 +23,8 @@ export type QueueWorkerOptions = {
   poll_ms: number;
   /** From the fetch, how long calls to providers may begin. */
   call_window_ms: number;
+  /** Awaited before every fetch: what is more urgent goes first. */
+  give_way?: () => Promise<void>;
   log: Logger;
 };
 
@@ -34,6 +36,7 @@ export function startQueueWorker(options: QueueWorkerOptions): QueueWorker {
 
   const loop = (async () => {
     while (!stopping) {
+      await options.give_way?.();
       const free = options.concurrency - running.size;
       // Both swallow what the database has to say: an empty answer may be an outage, and is asked again.
       const jobs = free > 0 ? await boss.fetch<object>(queue, { batchSize: free }) : [];

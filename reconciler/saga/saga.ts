@@ -34,6 +34,8 @@ export type SagaOptions = {
   log: Logger;
   /** Calls to one provider at once. */
   concurrency?: number;
+  /** Awaited before jobs are fetched; resolves soon, come what may. */
+  give_way?: () => Promise<void>;
   timings?: Partial<SagaTimings>;
 };
 
@@ -137,6 +139,7 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
       queue,
       handler: handlers[queue],
       concurrency: JOBS_AT_ONCE[queue],
+      give_way: options.give_way,
       poll_ms: timings.poll_ms,
       call_window_ms: CALL_WINDOW_MS,
       log,
