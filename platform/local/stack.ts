@@ -16,7 +16,8 @@ import { startRedis } from './redis-server.ts';
 import type { LocalSettings } from './settings.ts';
 import type { StackState } from './state.ts';
 
-const LOCAL_HOSTS = ['127.0.0.1', '0.0.0.0', '::', '::1', 'localhost'];
+/** Addresses at which the engine is also reached as localhost. */
+const LOCAL_HOSTS = ['127.0.0.1', '0.0.0.0', '::', 'localhost'];
 
 type Part = 'engine' | 'reconciler' | 'sandbox' | 'Redis' | 'Postgres';
 
@@ -111,16 +112,17 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
 
   async function start(): Promise<StackFacts> {
     const [redis, postgres] = await Promise.all([startRedisPart(), startPostgresPart()]);
-    const [durability] = await Promise.all([redisDurability(redis.url), migrate(postgres.url)]);
+    const [durability] = await Promise.all([redisDurability(redis.url), migrated(postgres.url)]);
     const demo = await presentDemo(state.demo, postgres.url, Date.now());
     const reconciler_port = settings.reconciler_port ?? (await freePort(state.ports.reconciler));
     const sandbox_port = settings.sandbox_port ?? (await freePort(state.ports.sandbox));
     Object.assign(state.ports, { reconciler: reconciler_port, sandbox: sandbox_port });
+    const host = hostOf(settings.host);
     const env = {
       ...process.env,
       LOCAL_STACK: '1',
       PORT: String(settings.port),
-      HOST: settings.host,
+      HOST: '127.0.0.1',
       DATA_DIR: settings.data_dir,
       REDIS_URL: redis.url,
       DATABASE_URL: postgres.url,
@@ -131,15 +133,15 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       SANDBOX_DIR: join(settings.data_dir, 'sandbox'),
       PSP_SANDBOX_URL: `http://127.0.0.1:${sandbox_port}`,
       PSP_SANDBOX_SECRET: settings.psp_sandbox_secret ?? state.psp_secret,
-      PSP_SANDBOX_WEBHOOK_URL: `http://127.0.0.1:${settings.port}/v1/webhooks/sandbox`,
+      PSP_SANDBOX_WEBHOOK_URL: `http://${host === 'localhost' ? '127.0.0.1' : host}:${settings.port}/v1/webhooks/sandbox`,
       DEMO_SALE: demo.id,
     };
-    const startProcess = (name: 'engine' | 'reconciler' | 'sandbox', main: string) => {
+    const startProcess = (name: 'engine' | 'reconciler' | 'sandbox', main: string, more = {}) => {
       const on_spawn = (pid: number) => record.add(name, pid, 'SIGTERM');
       const options = {
         name,
         main,
-        env,
+        env: { ...env, ...more },
         log_file: freshLog(logs, name),
         on_spawn,
         drain_ms: PATIENCE_MS[name],
@@ -149,10 +151,11 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     await Promise.all([
       startProcess('sandbox', 'payments/sandbox/main.js'),
       startProcess('reconciler', 'reconciler/main.js'),
-      startProcess('engine', 'engine/main.js'),
+      // Only the engine is for others, if anything is.
+      startProcess('engine', 'engine/main.js', { HOST: settings.host }),
     ]);
     return {
-      url: `http://${LOCAL_HOSTS.includes(settings.host) ? 'localhost' : settings.host}:${settings.port}`,
+      url: `http://${host}:${settings.port}`,
       reconciler_url: `http://localhost:${reconciler_port}`,
       sandbox_url: `http://localhost:${sandbox_port}`,
       redis: redis.text,
@@ -178,12 +181,30 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
   return { start, stop };
 }
 
+/** As it stands in a URL. */
+function hostOf(host: string): string {
+  if (LOCAL_HOSTS.includes(host)) return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+async function migrated(url: string): Promise<void> {
+  try {
+    await migrate(url);
+  } catch (error) {
+    // Several refused addresses are one error without words.
+    const { message, code } = error as { message?: string; code?: string };
+    throw new Error(`Postgres at ${withoutPassword(url)} can't be used: ${message || code}`, {
+      cause: error,
+    });
+  }
+}
+
 async function redisDurability(url: string): Promise<RedisDurability> {
   const redis = connectRedis(url);
   redis.on('error', () => {});
   try {
     await redisReady(redis, 5_000).catch(() => {
-      throw new Error(`REDIS_URL: no Redis answers at ${withoutPassword(url)}`);
+      throw new Error(`No Redis answers at ${withoutPassword(url)}`);
     });
     return await checkRedis(redis);
   } finally {
