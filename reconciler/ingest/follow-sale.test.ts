@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { dayOf } from '../../domain/ids.ts';
 import { auditOrders } from '../../ledger/audit.ts';
+import { authorizeOrders } from '../../ledger/orders/authorize-orders.ts';
+import { confirmOrders } from '../../ledger/orders/confirm-orders.ts';
+import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import { recordReduce } from '../../ledger/sales/record-reduce.ts';
 import { setGate } from '../../ledger/sales/set-gate.ts';
 import { topup } from '../../ledger/sales/topup.ts';
@@ -32,6 +35,8 @@ afterAll(async () => {
   redis.disconnect();
   await ledger.close();
 });
+
+const BY = { cause: 'test', actor: 'test' };
 
 async function openSale(options: Partial<Parameters<typeof rig>[0]> = {}): Promise<Rig> {
   const sale = await rig({ db, redis, ...options });
@@ -188,6 +193,48 @@ test('a backlog is ingested in transactions of bounded size', async () => {
   expect(positions).toEqual([3, 5, 7]);
   expect(sale.follower.state.lag_entries).toBe(0);
   await expectRight(sale);
+});
+
+describe('the stock rows', () => {
+  test('are free for confirmations while a chunk is written', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}]);
+    await sale.settle();
+    await authorizeOrders(db, order_ids, BY);
+    let confirmed: string[] = [];
+    const enqueueAuthorize = async () => {
+      confirmed = await confirmOrders(db, order_ids, BY);
+    };
+    await sale.reserve([{}]);
+    await followSale({ ...sale.deps, enqueueAuthorize }, sale.sale_no).step();
+    expect(confirmed).toEqual(order_ids);
+    await sale.settle();
+    expect(await stockOf(db, sale.sale_no)).toMatchObject({ a: { reserved: 1, sold: 1 } });
+    await expectRight(sale);
+  });
+
+  test('are locked before an order is rejected: units on their way back count', async () => {
+    const sale = await openSale({ items: [{ sku: 'a', qty: 1 }] });
+    const first = await sale.reserve([{}]);
+    await sale.settle();
+    await redis.hset(saleKeys(placeOf(await sale.sale())).available, 'a', 1);
+    const second = await sale.reserve([{}]);
+    const release = await db.connect();
+    await release.query('BEGIN');
+    await failOrders(release, first.order_ids, BY);
+    const step = sale.follower.step();
+    await vi.waitFor(async () => {
+      const waiting = await db.query(
+        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM skus%'`,
+      );
+      expect(waiting.rowCount).toBe(1);
+    });
+    await release.query('COMMIT');
+    release.release();
+    await step;
+    expect(await stateOf(db, second.order_ids[0])).toBe('reserved');
+    expect(await sale.sale()).toMatchObject({ fenced_reason: null });
+  });
 });
 
 describe('two ingesters', () => {
