@@ -48,6 +48,8 @@ export function createStore(
   const erred = new Set<string>();
   const waiting = new Map<string, SandboxPayment>();
   const gone = createNameFilter();
+  /** Payments in memory before the next round of letting go. */
+  let roomFor = limits.payments;
 
   function take(payment: SandboxPayment): void {
     const known = payments.has(payment.id);
@@ -58,13 +60,14 @@ export function createStore(
     const same = ids.get(payment.reference);
     if (!same) ids.set(payment.reference, [payment.id]);
     else if (!same.includes(payment.id)) same.push(payment.id);
-    if (payments.size > limits.payments) letOldestGo();
+    if (payments.size > roomFor) letOldestGo();
   }
 
+  /** Payments that are not over stay, so this may find little; the next round waits until it can be worth its time. */
   function letOldestGo(): void {
     let looks = payments.size;
     for (const payment of payments.values()) {
-      if (payments.size <= limits.payments || looks-- === 0) return;
+      if (payments.size <= limits.payments || looks-- === 0) break;
       payments.delete(payment.id);
       if (payment.status === 'pending' || payment.status === 'authorized') {
         payments.set(payment.id, payment);
@@ -75,6 +78,7 @@ export function createStore(
       gone.add(payment.id);
       gone.add(payment.reference);
     }
+    roomFor = Math.ceil(payments.size * 1.1);
   }
 
   function remember(key: string, answer: KnownAnswer): void {
