@@ -31,8 +31,6 @@ The README lists the rest.
 
 const BUYER_TOKEN_SECONDS = 7 * 86_400;
 
-type State = StackState & { is_new: boolean };
-
 /** Lines while it runs. The time tells what belongs together with the logs. */
 function say(line: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
@@ -59,24 +57,22 @@ async function run(settings: LocalSettings): Promise<void> {
     throw new Error(`PORT ${port} is in use on ${host}. Choose another, such as PORT=${port + 1} npm start`);
   }
   const stack = localStack({ settings, state, record, say });
-  const ending = endOnSignal(stack);
+  const end = ender(stack);
   try {
     await serve(stack, settings, state, began_ms);
   } catch (error) {
-    // Parts that a signal ends while they start fail to start.
-    if (ending.aborted) return;
-    await stack.stop();
-    throw error;
+    await end(1, error);
   }
 }
 
 async function serve(
   stack: LocalStack,
   settings: LocalSettings,
-  state: State,
+  state: StackState,
   began_ms: number,
 ): Promise<void> {
   const facts = await stack.start();
+  const first_start = state.url === undefined;
   const secret = settings.jwt_secret ?? (settings.jwt_jwks_url ? undefined : state.jwt_secret);
   if (secret) {
     await createDemoSale(
@@ -93,29 +89,31 @@ async function serve(
     data_dir: settings.data_dir,
     ready_seconds: (Date.now() - began_ms) / 1000,
     buyer_token: secret && localToken(secret, { sub: 'demo-buyer', role: 'buyer' }, BUYER_TOKEN_SECONDS),
-    new_jwt_secret: state.is_new && secret === state.jwt_secret ? secret : undefined,
+    new_jwt_secret: first_start && secret === state.jwt_secret ? secret : undefined,
     color: process.stdout.isTTY === true && !process.env.NO_COLOR,
   });
   console.log(text);
   process.send?.('ready');
 }
 
-/** The signal returned says that the stack is ending. */
-function endOnSignal(stack: LocalStack): AbortSignal {
-  const ending = new AbortController();
-  const end = async () => {
-    // Ctrl-C reaches us twice under npm: from the terminal and from npm.
-    if (ending.signal.aborted) return;
-    ending.abort();
+/** How the stack ends, once, for whatever reason: the first one gives the exit code. */
+function ender(stack: LocalStack): (code: number, error?: unknown) => Promise<void> {
+  let ending = false;
+  const end = async (code: number, error?: unknown) => {
+    // Ctrl-C reaches us twice under npm; and what we end fails in the midst of whatever it was doing.
+    if (ending) return;
+    ending = true;
+    if (error) explain(error);
     say('Ending');
     await stack.stop();
     say('Ended; nothing runs any more');
-    process.exit(0);
+    process.exit(code);
   };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void end());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void end(0));
   // Started by a program (a test, a load run) that has ended.
-  process.on('disconnect', () => void end());
-  return ending.signal;
+  process.on('disconnect', () => void end(0));
+  process.on('uncaughtException', (error) => void end(1, error));
+  return end;
 }
 
 function readArguments(): void {
@@ -130,8 +128,10 @@ function readArguments(): void {
   }
 }
 
-function isExplained(error: unknown): error is Error {
-  return error instanceof ConfigError || (error instanceof Error && error.name === 'Error');
+/** Messages are written for the reader; only what nobody foresaw needs its stack. */
+function explain(error: unknown): void {
+  const known = error instanceof ConfigError || (error instanceof Error && error.name === 'Error');
+  console.error(known ? error.message : error);
 }
 
 // A terminal that went away must not end the stack with EPIPE.
@@ -140,7 +140,6 @@ readArguments();
 try {
   await run(localSettings(process.env));
 } catch (error) {
-  // Messages are written for the reader; only what nobody foresaw needs its stack.
-  console.error(isExplained(error) ? error.message : error);
+  explain(error);
   process.exit(1);
 }

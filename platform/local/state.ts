@@ -7,19 +7,18 @@ export type StackState = {
   ports: { redis?: number; postgres?: number; reconciler?: number; sandbox?: number };
   jwt_secret: string;
   psp_secret: string;
-  /** Where the engine answered at the last start. */
+  /** Where the engine answered at the last start; absent until one has succeeded. */
   url?: string;
   demo?: { id: string; closes_at: string };
 };
 
-export function loadState(folder: string): StackState & { is_new: boolean } {
-  const known = readJson<StackState>(stateFile(folder));
-  if (known) return { ...known, is_new: false };
+/** What is remembered, or secrets made just now: save them before using them. */
+export function loadState(folder: string): StackState {
   const secret = () => randomBytes(32).toString('base64url');
-  return { ports: {}, jwt_secret: secret(), psp_secret: secret(), is_new: true };
+  return readJson<StackState>(stateFile(folder)) ?? { ports: {}, jwt_secret: secret(), psp_secret: secret() };
 }
 
-export function saveState(folder: string, { is_new: _, ...state }: StackState & { is_new: boolean }): void {
+export function saveState(folder: string, state: StackState): void {
   writeJson(stateFile(folder), state);
 }
 

@@ -89,12 +89,7 @@ describe('a local stack', () => {
       (text) => text.includes(`${part} runs again`),
     );
     expect(stack.pidOf(part)).not.toBe(before);
-    await eventually(
-      'the store',
-      15_000,
-      () => buy(stack, `after-${part}`),
-      ({ status }) => status === 201,
-    );
+    expect((await buy(stack, `after-${part}`)).status).toBe(201);
   });
 
   function readState() {
@@ -113,6 +108,7 @@ describe('ending and starting again', () => {
   test('SIGTERM ends everything within 10 s with exit code 0, and the next start is quick and has the data', async () => {
     const first = await startStack(folder.path);
     const order = await buy(first, 'kept');
+    expect(order.status).toBe(201);
     const ended_ms = Date.now();
     expect(await first.stop()).toBe(0);
     expect(Date.now() - ended_ms).toBeLessThan(10_000);
@@ -132,6 +128,7 @@ describe('ending and starting again', () => {
   test('after kill -9 of the supervisor alone the next start ends the leftovers and carries on', async () => {
     const first = await startStack(folder.path);
     const order = await buy(first, 'orphan');
+    expect(order.status).toBe(201);
     process.kill(first.pid, 'SIGKILL');
     await once(first.child, 'exit');
     const orphans = [first.pidOf('Redis'), first.pidOf('Postgres')];
@@ -199,6 +196,7 @@ describe('a start that is refused', () => {
   });
 });
 
+/** As a sane client does it: a 5xx is safe to send again (a sale is verified after a restart of Redis). */
 function buy(stack: RunningStack, buyer: string) {
   const body = {
     sale_id: 'demo',
@@ -212,9 +210,11 @@ function buy(stack: RunningStack, buyer: string) {
       country: 'US',
     },
   };
-  return stack.api.call('POST', '/v1/checkout', {
-    token: stack.api.token(buyer, 'buyer'),
-    key: `e2e-purchase-${buyer}`,
-    body,
-  });
+  const request = { token: stack.api.token(buyer, 'buyer'), key: `e2e-purchase-${buyer}`, body };
+  return eventually(
+    'the purchase',
+    20_000,
+    () => stack.api.call('POST', '/v1/checkout', request),
+    ({ status }) => status < 500,
+  );
 }
