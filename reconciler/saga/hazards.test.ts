@@ -388,6 +388,7 @@ test('a job that used up its tries is a dead letter until the sweep has brought 
   await rig.db.query('UPDATE attempts SET next_look_at = now()' as never);
   await eventually(async () => {
     expect(await rig.state(order)).toBe('confirmed');
+    expect(await jobs('saga-dead', 'created')).toBe(0);
     expect(await rig.registry.metrics()).toMatch(/stampede_dead_letters 0/);
   });
 });
