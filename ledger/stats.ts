@@ -25,9 +25,11 @@ const STUCK = {
       WHERE held AND road = 'checkout'
         AND updated_at < now() - $1 * interval '1 millisecond'
       UNION
-      SELECT order_id FROM attempts
-      WHERE (state IN ('pending', 'unknown', 'authorized') OR (state = 'captured' AND reversal_wanted))
-        AND created_at < now() - $1 * interval '1 millisecond'
+      SELECT a.order_id FROM attempts a JOIN orders o ON o.id = a.order_id
+      WHERE (a.state IN ('pending', 'unknown', 'authorized') OR (a.state = 'captured' AND a.reversal_wanted))
+        AND a.created_at < now() - $1 * interval '1 millisecond'
+        -- Its buyer is to confirm it, and has the time of the hold.
+        AND NOT (a.state = 'authorized' AND o.state = 'authorized')
     ) AS stuck`,
 };
 

@@ -2,7 +2,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Road } from '../../domain/types.ts';
 import { createSale } from '../../ledger/sales/create-sale.ts';
-import { followedSale } from '../../ledger/stream/cursor.ts';
 import { insertOrders } from '../../ledger/stream/insert-orders.ts';
 import { lockStock } from '../../ledger/stream/lock-stock.ts';
 import { updateStock } from '../../ledger/stream/update-stock.ts';
@@ -144,5 +143,3 @@ export async function pastDeadline(db: Pool, orderIds: readonly string[], ago_ms
     values: [orderIds, ago_ms],
   });
 }
-
-export { followedSale };
