@@ -47,12 +47,12 @@ describe('what must not be told', () => {
     expect((await send({}, `{"shipping_address": {"line1": "${CARD}"`)).status).toBe(400);
 
     // A statement that fails shows neither itself nor its values.
-    await t.db.query('ALTER TABLE attempts RENAME TO attempts_gone');
+    await t.db.query('ALTER TABLE attempts RENAME COLUMN amount TO amount_gone');
     const order_id = JSON.parse(told[0]).order_id;
     await expect
       .poll(async () => (await t.call('GET', `/v1/orders/${order_id}`, { token })).status)
       .toBe(500);
-    await t.db.query('ALTER TABLE attempts_gone RENAME TO attempts');
+    await t.db.query('ALTER TABLE attempts RENAME COLUMN amount_gone TO amount');
 
     const logs = t.logged();
     expect(logs).toContain('a request failed');

@@ -67,9 +67,7 @@ describe('a restart of Redis in place', () => {
     const { epoch, identity } = await sale.sale();
     await restart();
     expect((await sale.reserve([{}])).refused).toBe('recovering');
-    const begun = performance.now();
     await sale.settle();
-    expect(performance.now() - begun).toBeLessThan(500);
     const after = await sale.sale();
     expect(after.epoch).toBeGreaterThan(epoch);
     expect(after.opened_epoch).toBe(after.epoch);
