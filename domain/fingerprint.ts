@@ -2,7 +2,7 @@
  * The fingerprint of a request: what makes a retry the same request. Method, path and the canonical
  * body (object keys sorted, no white space; the order of a list counts), 128 bits of SHA-256.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export type Json =
   | string
@@ -27,8 +27,5 @@ export function canonicalJson(value: Json): string {
 
 /** 16 bytes. `target` is method and path, such as "POST /v1/checkout". */
 export function requestFingerprint(target: string, body: Json): Buffer {
-  return createHash('sha256')
-    .update(`${target}\n${canonicalJson(body)}`)
-    .digest()
-    .subarray(0, 16);
+  return hash('sha256', `${target}\n${canonicalJson(body)}`, 'buffer').subarray(0, 16);
 }

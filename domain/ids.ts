@@ -9,7 +9,7 @@
  * The salt is the sale's own secret, so an id can't be guessed, and is the same for a retry on any
  * engine. Cutting the digest in half is what makes a prefix salt safe (no length extension).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export const ROUTE_BYTES = 6;
 export const HASH_BYTES = 16;
@@ -23,10 +23,10 @@ export type OrderIdParts = { route: Buffer; day: number; hash: Buffer };
 export const NAME_PATTERN = '^[A-Za-z0-9._-]{1,64}$';
 
 function shortHash(salt: Buffer, parts: readonly string[]): Buffer {
-  const hash = createHash('sha256').update(salt);
   // Each part carries its length, so that no two lists of parts read the same.
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:${part}`);
-  return hash.digest().subarray(0, HASH_BYTES);
+  let text = '';
+  for (const part of parts) text += `${Buffer.byteLength(part)}:${part}`;
+  return hash('sha256', Buffer.concat([salt, Buffer.from(text)]), 'buffer').subarray(0, HASH_BYTES);
 }
 
 /** 128 bits that name a request (tenant, sale, buyer, Idempotency-Key) for ever. */
