@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Redis } from 'ioredis';
+import { BATCHES_IN_FLIGHT_MAX } from '../domain/limits.ts';
 import { bucketKey, saleKeys } from '../lua/keys.ts';
 import { reserve } from '../lua/scripts.ts';
 import { batchOf, connect, openTestSale, type TestRequest } from '../lua/testing/sale.ts';
@@ -35,8 +36,8 @@ if (!Number.isInteger(reservations) || reservations < 1_000) {
 }
 
 const BATCH_SIZES = [1, 8, 32, 128, 512];
-/** As four engines with two batches each under way: Redis is kept busy, as in a sale. */
-const BATCHES_IN_FLIGHT = 8;
+/** Engines, each a connection of its own with BATCHES_IN_FLIGHT_MAX under way: Redis is kept busy, as in a sale. */
+const ENGINES = 4;
 const SKUS = ['tee-black-m', 'mug-white', 'cap-navy'];
 
 /** CPU seconds that Redis has used, main thread and I/O together. */
@@ -57,7 +58,7 @@ function request(): TestRequest {
   };
 }
 
-async function measure(redis: Redis, batch_size: number, count: number) {
+async function measure(redis: Redis, engines: readonly Redis[], batch_size: number, count: number) {
   const items = SKUS.map((sku) => ({ sku, qty: 1_000_000_000 }));
   const sale = await openTestSale(redis, { tenant: 'bench', items, limit: 6 });
   const batches = Math.ceil(count / batch_size);
@@ -68,16 +69,19 @@ async function measure(redis: Redis, batch_size: number, count: number) {
   const before = await cpuSeconds(redis);
   const started = performance.now();
   let today = 0;
-  async function engine(): Promise<void> {
+  async function flight(engine: Redis): Promise<void> {
     for (let batch = prepared.pop(); batch; batch = prepared.pop()) {
       const now_ms = Date.now();
-      const reply = await reserve(redis, sale.token, batch, { now_ms, not_after_ms: now_ms + 60_000 });
+      const reply = await reserve(engine, sale.token, batch, { now_ms, not_after_ms: now_ms + 60_000 });
       if (reply.kind !== 'done' || /[^a]/.test(reply.statuses))
         throw new Error('a reservation was not accepted');
       today = reply.today;
     }
   }
-  await Promise.all(Array.from({ length: BATCHES_IN_FLIGHT }, engine));
+  const flights = engines.flatMap((engine) =>
+    Array.from({ length: BATCHES_IN_FLIGHT_MAX }, () => flight(engine)),
+  );
+  await Promise.all(flights);
   const seconds = (performance.now() - started) / 1000;
   const cpu = (await cpuSeconds(redis)) - before;
   const taken = batches * batch_size;
@@ -101,11 +105,14 @@ async function measure(redis: Redis, batch_size: number, count: number) {
 const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
 const server = await startRedis({ dir });
 const redis = connect(server.url);
+const engines = Array.from({ length: ENGINES }, () => connect(server.url));
 try {
-  await measure(redis, 32, 2_000); // warm-up
+  await measure(redis, engines, 32, 2_000); // warm-up
   const rows = [];
   for (const size of BATCH_SIZES)
-    rows.push(await measure(redis, size, size === 1 ? Math.min(reservations, 20_000) : reservations));
+    rows.push(
+      await measure(redis, engines, size, size === 1 ? Math.min(reservations, 20_000) : reservations),
+    );
   if (values.json) {
     console.log(JSON.stringify(rows, null, 2));
   } else {
@@ -120,7 +127,7 @@ try {
     }
   }
 } finally {
-  redis.disconnect();
+  for (const connection of [redis, ...engines]) connection.disconnect();
   await server.stop();
   rmSync(dir, { recursive: true, force: true });
 }

@@ -130,7 +130,7 @@ local function take(at, last, owned_units)
   end
   if limit > 0 and owned_units + units > limit then
     put_back(at, last)
-    return 'l', tostring(owned_units)
+    return 'l', integer_text(owned_units)
   end
   if not short then
     return 'a', units
@@ -140,7 +140,7 @@ local function take(at, last, owned_units)
   for k = at, last, 2 do
     local sku = lines[k]
     wanted[sku] = (wanted[sku] or 0) + lines[k + 1]
-    left[#left + 1] = string.format('%.0f', available[sku])
+    left[#left + 1] = integer_text(available[sku])
     -- Held units may come back: it is sold out only if even they would not do.
     hopeless = hopeless or wanted[sku] > available[sku] + held_now(sku)
   end
@@ -150,7 +150,8 @@ end
 local stamp = struct.pack('>I6I4', now, tonumber(record.hold_ms))
 local closed = gate_status()
 local statuses, extras = {}, {}
-local taken_records, taken_buyers, taken_here = {}, {}, {}
+-- taken counts the requests accepted: asking a table for its length searches it.
+local taken, taken_records, taken_buyers, taken_here = 0, {}, {}, {}
 -- Payloads of neighbours that are taken go into the entry in one piece.
 local taken_payloads, run_from, run_to = {}, 1, 0
 local at, answer_at, payload_at = 1, 1, 1
@@ -174,12 +175,12 @@ for i, id in ipairs(ids) do
     if status == 'a' then
       -- Fingerprint and buyer stand next to each other in the record as in the batch.
       local value = string.sub(hashes, 48 * i - 31, 48 * i) .. stamp .. string.sub(answers, answer_at, answer_next - 1)
+      taken = taken + 1
       taken_here[id] = value
-      taken_records[#taken_records + 1] = id
-      taken_records[#taken_records + 1] = value
+      taken_records[2 * taken - 1], taken_records[2 * taken] = id, value
       if limit > 0 then
         owned[buyer] = owned[buyer] + extra
-        taken_buyers[#taken_buyers + 1] = buyer
+        taken_buyers[taken] = buyer
       end
       if run_to ~= payload_at - 1 then
         taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
@@ -190,12 +191,14 @@ for i, id in ipairs(ids) do
     end
   end
   statuses[i] = status
-  extras[#extras + 1] = extra
+  if extra then
+    extras[#extras + 1] = extra
+  end
   at, answer_at, payload_at = last + 1, answer_next, payload_next
 end
 
 local earliest = tonumber(record.earliest_ms)
-if #taken_records > 0 then
+if taken > 0 then
   if earliest == 0 then
     earliest = now + tonumber(record.hold_ms)
   end
@@ -209,7 +212,7 @@ if #taken_records > 0 then
   end
   local counters = {}
   for i, buyer in ipairs(taken_buyers) do
-    counters[2 * i - 1], counters[2 * i] = buyer, tostring(owned[buyer])
+    counters[2 * i - 1], counters[2 * i] = buyer, integer_text(owned[buyer])
   end
   -- All of them in one piece stay as they are: Lua hashes every byte of a string that it makes.
   local orders = payloads

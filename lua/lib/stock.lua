@@ -1,5 +1,17 @@
 -- Reads and writes the two counters of a list of SKUs. `available` is what may be taken now, `held`
 -- what reservations hold that are neither confirmed nor released. An unknown SKU reads as false.
+
+-- An integer as text. Redis writes floating point to print a number; most counters of a batch are alike.
+local texts = {}
+local function integer_text(value)
+  local text = texts[value]
+  if not text then
+    text = string.format('%.0f', value)
+    texts[value] = text
+  end
+  return text
+end
+
 local function read_counters(key, skus)
   if #skus == 0 then
     return {}
@@ -15,7 +27,7 @@ local function write_counters(key, skus, values)
   local pairs_list = {}
   for i, sku in ipairs(skus) do
     pairs_list[2 * i - 1] = sku
-    pairs_list[2 * i] = string.format('%.0f', values[i])
+    pairs_list[2 * i] = integer_text(values[i])
   end
   if #skus > 0 then
     redis.call('HSET', key, unpack(pairs_list))
