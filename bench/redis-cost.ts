@@ -2,7 +2,8 @@
  * What a reservation costs Redis: CPU at several batch sizes and memory per live reservation.
  * `npm run bench:redis`: a Redis of its own (appendfsync always), three SKUs an order, a purchase limit, distinct
  * buyers, idempotency record and stream append included. Script time is what Redis counts inside the
- * script (INFO commandstats); CPU is that of the whole process (INFO cpu), with sockets, AOF and fsync; memory is MEMORY USAGE of the hashes (record and limit counter).
+ * script (INFO commandstats); CPU is that of the whole process (INFO cpu), with sockets, AOF and fsync;
+ * memory is MEMORY USAGE of the hashes (record and limit counter).
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
