@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { RECORD_TTL_DAYS, RECORD_WINDOW_DAYS } from '../domain/limits.ts';
 import { loadScript } from './registry.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -70,3 +71,9 @@ test.each(verbs)(
     expect(Math.max(...uses) - Math.min(...uses)).toBeLessThan(6);
   },
 );
+
+test('the record window is the same on both sides', () => {
+  const text = readFileSync(new URL('./lib/buckets.lua', import.meta.url), 'utf8');
+  expect(text).toContain(`local RECORD_WINDOW_DAYS = ${RECORD_WINDOW_DAYS}\n`);
+  expect(text).toContain(`local RECORD_TTL_DAYS = ${RECORD_TTL_DAYS}\n`);
+});

@@ -12,6 +12,7 @@
 -- @include lib/clock
 -- @include lib/record
 -- @include lib/guard
+-- @include lib/buckets
 -- @include lib/entry
 -- @include lib/stock
 
@@ -26,14 +27,13 @@ local refusal = guard(record_key, record, epoch)
 if refusal then
   return refusal
 end
-local now = now_ms()
-local today = math.floor(now / 86400000)
-local bucket_today = KEYS[first_bucket + today - first_day]
-if not bucket_today or not KEYS[first_bucket + today - first_day - 2] then
-  return { 'refused', 'clock', record.epoch, record.generation, string.format('%.0f', now) }
+local days, off_clock = bucket_days(record, first_bucket, first_day)
+if off_clock then
+  return off_clock
 end
-for day = today, today - 2, -1 do
-  local stored = redis.call('HGET', KEYS[first_bucket + day - first_day], id)
+local now, today, bucket_today = days.now, days.today, days.bucket_of(days.today)
+for day = today, days.oldest, -1 do
+  local stored = redis.call('HGET', days.bucket_of(day), id)
   if stored then
     if string.sub(stored, 1, 16) ~= fingerprint then
       return { 'mismatch' }
@@ -58,7 +58,7 @@ local seq = append_entry(stream_key, record, 'reduce', {
   request_id = request_id, taken = taken,
 })
 redis.call('HSET', bucket_today, id, fingerprint .. cmsgpack.pack(taken))
-redis.call('PEXPIREAT', bucket_today, string.format('%.0f', (today + 4) * 86400000), 'NX')
+bound_bucket(bucket_today, today)
 write_counters(available_key, skus, available)
 redis.call('HSET', record_key, 'seq', string.format('%.0f', seq))
 return { 'taken', unpack(taken) }

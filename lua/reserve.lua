@@ -25,6 +25,7 @@
 -- @include lib/clock
 -- @include lib/record
 -- @include lib/guard
+-- @include lib/buckets
 -- @include lib/entry
 -- @include lib/stock
 
@@ -47,17 +48,16 @@ if refusal then
   return refusal
 end
 
-local now = now_ms()
-local today = math.floor(now / 86400000)
-local bucket_today = KEYS[first_bucket + today - first_day]
-if not bucket_today or not KEYS[first_bucket + today - first_day - 2] then
-  return { 'refused', 'clock', record.epoch, record.generation, string.format('%.0f', now) }
+local days, off_clock = bucket_days(record, first_bucket, first_day)
+if off_clock then
+  return off_clock
 end
+local now, today, bucket_today = days.now, days.today, days.bucket_of(days.today)
 
 -- Known orders, day by day. known[i] is the record of request i, known_day[i] the day it lies in.
 local known, known_day = {}, {}
-for day = today, today - 2, -1 do
-  local bucket = KEYS[first_bucket + day - first_day]
+for day = today, days.oldest, -1 do
+  local bucket = days.bucket_of(day)
   if day == today or redis.call('EXISTS', bucket) == 1 then
     local found = redis.call('HMGET', bucket, unpack(ids))
     for i = 1, #ids do
@@ -226,7 +226,7 @@ if taken > 0 then
     sku = names, av = available_after, he = held_after,
   }, orders)
   redis.call('HSET', bucket_today, unpack(taken_records))
-  redis.call('PEXPIREAT', bucket_today, string.format('%.0f', (today + 4) * 86400000), 'NX')
+  bound_bucket(bucket_today, today)
   write_counters(available_key, names, available_after)
   write_counters(held_key, names, held_after)
   if #counters > 0 then

@@ -66,6 +66,11 @@ export async function withTimeout<T>(call: Promise<T>, timeout_ms: number): Prom
   }
 }
 
+/** A TIME reply in whole milliseconds since 1970. */
+export function timeMs([seconds, microseconds]: readonly (string | number)[]): number {
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+}
+
 /** Did Redis itself answer with this error (as opposed to the connection failing)? */
 export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';

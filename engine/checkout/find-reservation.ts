@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import { buyerHash, decodeOrderId } from '../../domain/ids.ts';
 import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
 import { bucketKey, routeKey } from '../../lua/keys.ts';
-import { withTimeout } from '../../platform/redis.ts';
+import { timeMs, withTimeout } from '../../platform/redis.ts';
 import type { SaleDirectory } from '../sales/directory.ts';
 import type { Reservation } from './port.ts';
 import { recorded } from './reserve.ts';
@@ -50,8 +50,11 @@ export function createFindReservation(options: { redis: Redis; sales: SaleDirect
       );
       // A reduce leaves a record in the same bucket; it has no buyer, so it belongs to nobody here.
       if (!bytes?.subarray(16, 32).equals(buyerHash(sale.salt, buyer))) return { kind: 'unknown' };
-      const as_of_ms = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
-      return { kind: 'found', reservation: recorded(sale, parts.hash, parts.day, bytes), as_of_ms };
+      return {
+        kind: 'found',
+        reservation: recorded(sale, parts.hash, parts.day, bytes),
+        as_of_ms: timeMs(time),
+      };
     } catch {
       return { kind: 'unavailable' };
     }

@@ -7,7 +7,7 @@ import { effectiveGate } from '../../domain/gate.ts';
 import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
 import type { Gate } from '../../domain/types.ts';
 import { saleKeys } from '../../lua/keys.ts';
-import { withTimeout } from '../../platform/redis.ts';
+import { timeMs, withTimeout } from '../../platform/redis.ts';
 import { adoptEpoch, type Sale } from './sale.ts';
 
 export type SaleStock = {
@@ -58,7 +58,7 @@ async function readStock(redis: Redis, sale: Sale): Promise<SaleStock> {
     adoptEpoch(sale, { epoch: Number(epoch), generation: Number(generation) });
     if (moved) return readStock(redis, sale);
   }
-  const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
+  const now = timeMs(time);
   const times = { gate: gate as Gate, opens_at_ms: sale.opens_at_ms, closes_at_ms: sale.closes_at_ms };
   return {
     now_ms: now,

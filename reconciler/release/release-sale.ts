@@ -11,7 +11,7 @@ import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { apply, gate } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
-import { withTimeout } from '../../platform/redis.ts';
+import { timeMs, withTimeout } from '../../platform/redis.ts';
 import { fenceSale } from '../fence-sale.ts';
 import type { ReconcilerMetrics } from '../metrics.ts';
 import { placeOf } from '../sale-place.ts';
@@ -71,6 +71,5 @@ async function releaseBatch(deps: ReleaseDeps, sale: FollowedSale, n: number): P
 async function earliestDeadline({ db, redis }: ReleaseDeps, saleNo: number): Promise<number> {
   const in_ms = await earliestHold(db, saleNo);
   if (in_ms === undefined) return 0;
-  const [seconds, microseconds] = await withTimeout(redis.time(), REDIS_CALL_TIMEOUT_MS);
-  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) + Math.max(0, in_ms);
+  return timeMs(await withTimeout(redis.time(), REDIS_CALL_TIMEOUT_MS)) + Math.max(0, in_ms);
 }
