@@ -115,6 +115,16 @@ describe.runIf(tools)('a real Prometheus over a running stack', () => {
       () => ask<unknown[]>('sum(count_over_time(stampede_orders[1m])) > 20').catch(() => []),
       (result) => result.length > 0,
     );
+    // A recorded rule is there once it was evaluated over two samples of the engine.
+    await eventually(
+      'recorded rules',
+      30_000,
+      () =>
+        ask<unknown[]>('stampede:checkout_errors:ratio_rate5m + stampede:checkout_errors:ratio_rate1h').catch(
+          () => [],
+        ),
+      (result) => result.length > 0,
+    );
   });
 
   afterAll(async () => {
