@@ -42,7 +42,7 @@ export const STOCK_OF_STATE = {
   expired: 'released',
   payment_failed: 'released',
   canceled: 'released',
-  // A refund releases only with restock; without it the units stay sold. The verb decides.
+  // Unless the refund restocks: then the same edge releases. The verb decides.
   refunded: 'sold',
   rejected: 'none',
 } as const satisfies Record<OrderState, 'reserved' | 'sold' | 'released' | 'none'>;

@@ -37,7 +37,7 @@ const AUDIT_ORDERS = {
     FROM skus k LEFT JOIN (
       SELECT i.sku,
         coalesce(sum(i.qty) FILTER (WHERE o.state IN ('reserved', 'authorized')), 0)::bigint AS reserved,
-        coalesce(sum(i.qty) FILTER (WHERE o.state IN ('confirmed', 'shipped', 'delivered', 'refunded')), 0)::bigint AS sold
+        coalesce(sum(i.qty) FILTER (WHERE o.state IN ('confirmed', 'shipped', 'delivered', 'refunded') AND NOT o.restock), 0)::bigint AS sold
       FROM orders o JOIN order_items i ON i.order_id = o.id
       WHERE o.sale_no = $1 GROUP BY i.sku
     ) o USING (sku)

@@ -19,8 +19,8 @@ beforeAll(async () => {
 afterAll(() => ledger.close());
 
 /** What one unit does on an edge, from what it counts as before and after. */
-function effects(from: OrderState, to: OrderState) {
-  const [was, becomes] = [STOCK_OF_STATE[from], STOCK_OF_STATE[to]];
+function effects(from: OrderState, to: OrderState, restock: boolean) {
+  const [was, becomes] = [STOCK_OF_STATE[from], restock ? 'released' : STOCK_OF_STATE[to]];
   const change = (kind: string) => Number(becomes === kind) - Number(was === kind);
   return {
     reserved: change('reserved'),
@@ -32,11 +32,17 @@ function effects(from: OrderState, to: OrderState) {
 
 describe('the tables of the machines', () => {
   test('order_transitions are the edges of the domain, with the stock each moves', async () => {
-    const { rows } = await db.query('SELECT * FROM order_transitions ORDER BY from_state, to_state');
+    const { rows } = await db.query('SELECT * FROM order_transitions ORDER BY from_state, to_state, restock');
     const edges = ORDER_STATES.flatMap((from) =>
-      ORDER_EDGES[from].map((to) => ({ from_state: from, to_state: to, ...effects(from, to) })),
+      ORDER_EDGES[from].flatMap((to) =>
+        (to === 'refunded' ? [false, true] : [false]).map((restock) => ({
+          ...{ from_state: from, to_state: to, restock },
+          ...effects(from, to, restock),
+        })),
+      ),
     );
-    edges.sort((a, b) => (a.from_state + a.to_state < b.from_state + b.to_state ? -1 : 1));
+    const name = (edge: (typeof edges)[number]) => `${edge.from_state} ${edge.to_state} ${edge.restock}`;
+    edges.sort((a, b) => (name(a) < name(b) ? -1 : 1));
     expect(rows).toEqual(edges);
   });
 

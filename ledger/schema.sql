@@ -23,10 +23,16 @@ CREATE TABLE attempts (
   next_look_at timestamp with time zone NOT NULL DEFAULT now(),
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  next_action jsonb,
+  key_no smallint NOT NULL DEFAULT 1,
+  capture_by timestamp with time zone,
+  refunded bigint NOT NULL DEFAULT 0,
   CONSTRAINT attempts_order_id_no_key UNIQUE (order_id, no),
   CONSTRAINT attempts_pkey PRIMARY KEY (id),
   CONSTRAINT attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   CONSTRAINT attempts_amount_check CHECK ((amount >= 0)),
+  CONSTRAINT attempts_check CHECK (((refunded >= 0) AND (refunded <= amount))),
+  CONSTRAINT attempts_key_no_check CHECK ((key_no > 0)),
   CONSTRAINT attempts_no_check CHECK ((no > 0)),
   CONSTRAINT attempts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
 ) WITH (fillfactor=80);
@@ -101,6 +107,7 @@ CREATE TABLE order_events (
   to_state text NOT NULL,
   cause text NOT NULL,
   actor text NOT NULL,
+  detail jsonb,
   CONSTRAINT order_events_pkey PRIMARY KEY (id)
 );
 
@@ -122,7 +129,8 @@ CREATE TABLE order_transitions (
   sold smallint NOT NULL,
   to_available smallint NOT NULL,
   from_held smallint NOT NULL,
-  CONSTRAINT order_transitions_pkey PRIMARY KEY (from_state, to_state)
+  restock boolean NOT NULL DEFAULT false,
+  CONSTRAINT order_transitions_pkey PRIMARY KEY (from_state, to_state, restock)
 );
 
 CREATE TABLE orders (
@@ -152,10 +160,13 @@ CREATE TABLE orders (
   actor text NOT NULL,
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   held boolean NOT NULL GENERATED ALWAYS AS ((state = ANY (ARRAY['reserved'::text, 'authorized'::text]))) STORED,
+  contact jsonb,
+  restock boolean NOT NULL DEFAULT false,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_check CHECK ((total = (((subtotal - discount) + shipping) + tax))),
   CONSTRAINT orders_limit_units_check CHECK ((limit_units >= 0)),
-  CONSTRAINT orders_road_check CHECK ((road = ANY (ARRAY['checkout'::text, 'lock'::text])))
+  CONSTRAINT orders_road_check CHECK ((road = ANY (ARRAY['checkout'::text, 'lock'::text]))),
+  CONSTRAINT restock_is_a_refund CHECK (((state = 'refunded'::text) OR (NOT restock)))
 ) WITH (fillfactor=80);
 
 CREATE TABLE psp_events (
@@ -181,6 +192,31 @@ CREATE TABLE quarantine (
   CONSTRAINT quarantine_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no)
 );
 
+CREATE TABLE refunds (
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  order_id text COLLATE "C" NOT NULL,
+  attempt_id uuid NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  amount bigint NOT NULL,
+  reason text,
+  actor text NOT NULL,
+  state text NOT NULL DEFAULT 'wanted'::text,
+  psp_ref text,
+  refusal_code text,
+  key_no smallint NOT NULL DEFAULT 1,
+  tries integer NOT NULL DEFAULT 0,
+  next_look_at timestamp with time zone NOT NULL DEFAULT now(),
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT refunds_order_id_key_key UNIQUE (order_id, key),
+  CONSTRAINT refunds_pkey PRIMARY KEY (id),
+  CONSTRAINT refunds_attempt_id_fkey FOREIGN KEY (attempt_id) REFERENCES attempts(id),
+  CONSTRAINT refunds_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  CONSTRAINT refunds_amount_check CHECK ((amount > 0)),
+  CONSTRAINT refunds_key_no_check CHECK ((key_no > 0)),
+  CONSTRAINT refunds_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'done'::text, 'refused'::text])))
+);
+
 CREATE TABLE sales (
   sale_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   tenant text COLLATE "C" NOT NULL,
@@ -196,14 +232,28 @@ CREATE TABLE sales (
   gate_version bigint NOT NULL DEFAULT 1,
   body jsonb NOT NULL,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
+  psp text,
+  capture text NOT NULL DEFAULT 'at_once'::text,
   CONSTRAINT sales_route_key UNIQUE (route),
   CONSTRAINT sales_tenant_id_key UNIQUE (tenant, id),
   CONSTRAINT sales_pkey PRIMARY KEY (sale_no),
+  CONSTRAINT sales_capture_check CHECK ((capture = ANY (ARRAY['at_once'::text, 'on_shipment'::text]))),
   CONSTRAINT sales_gate_check CHECK ((gate = ANY (ARRAY['scheduled'::text, 'open'::text, 'paused'::text, 'closed'::text]))),
   CONSTRAINT sales_hold_ms_check CHECK ((hold_ms > 0)),
   CONSTRAINT sales_limit_per_buyer_check CHECK ((limit_per_buyer >= 0)),
   CONSTRAINT sales_route_check CHECK ((octet_length(route) = 6)),
   CONSTRAINT sales_salt_check CHECK ((octet_length(salt) = 32))
+);
+
+CREATE TABLE shipments (
+  order_id text COLLATE "C" NOT NULL,
+  carrier text,
+  tracking_number text,
+  tracking_url text,
+  actor text NOT NULL,
+  recorded_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT shipments_pkey PRIMARY KEY (order_id),
+  CONSTRAINT shipments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
 
 CREATE TABLE skus (
@@ -232,6 +282,8 @@ CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WH
 CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
+CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
+CREATE INDEX refunds_unfinished ON public.refunds USING btree (next_look_at) WHERE (state = 'wanted'::text);
 
 CREATE OR REPLACE FUNCTION public.attempt_reversed()
  RETURNS trigger
@@ -302,19 +354,20 @@ DECLARE
   ids text[];
   froms text[];
   tos text[];
-  released text[];
+  restocks boolean[];
+  unpaid text[];
   refused text;
   stock record;
 BEGIN
   -- Both sides are grouped and not joined: the plan is made once, for the first call's row count, and a
   -- join planned for one row takes a million steps for a thousand.
-  SELECT array_agg(id), array_agg(was), array_agg(becomes) INTO ids, froms, tos
+  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock) INTO ids, froms, tos, restocks
   FROM (
-    SELECT id, max(was) AS was, max(becomes) AS becomes
+    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock
     FROM (
-      SELECT id, state AS was, NULL AS becomes FROM before
+      SELECT id, state AS was, NULL AS becomes, false AS restock FROM before
       UNION ALL
-      SELECT id, NULL, state FROM after
+      SELECT id, NULL, state, restock FROM after
     ) AS sides
     GROUP BY id
   ) AS pairs
@@ -324,8 +377,8 @@ BEGIN
   END IF;
 
   SELECT format('order %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
-  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
-  LEFT JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
+  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
+  LEFT JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
   WHERE t.from_state IS NULL
   LIMIT 1;
   IF FOUND THEN
@@ -337,12 +390,13 @@ BEGIN
   FROM unnest(ids, froms, tos) AS c (id, was, becomes) JOIN orders o ON o.id = c.id
   ORDER BY o.id;
 
-  SELECT array_agg(c.id) INTO released
-  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
-  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.to_available > 0;
-  IF released IS NOT NULL THEN
+  SELECT array_agg(c.id) INTO unpaid
+  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
+  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
+  WHERE t.to_available > 0 OR c.becomes = 'refunded';
+  IF unpaid IS NOT NULL THEN
     UPDATE attempts SET reversal_wanted = true, next_look_at = now(), updated_at = now()
-    WHERE order_id = ANY (released) AND state IN ('pending', 'unknown', 'authorized', 'captured')
+    WHERE order_id = ANY (unpaid) AND state IN ('pending', 'unknown', 'authorized', 'captured')
       AND NOT reversal_wanted;
   END IF;
 
@@ -351,8 +405,8 @@ BEGIN
       i.qty * t.reserved AS reserved, i.qty * t.sold AS sold,
       i.qty * t.to_available AS to_available, i.qty * t.from_held AS from_held,
       CASE WHEN i.line = 1 THEN o.limit_units * t.to_available ELSE 0 END AS buyer_units
-    FROM unnest(ids, froms, tos) AS c (id, was, becomes)
-    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
+    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
+    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
       AND (t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)
     JOIN orders o ON o.id = c.id
     JOIN order_items i ON i.order_id = o.id
@@ -393,15 +447,18 @@ CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABL
 -- order: authorized -> expired (reserved -1, sold 0, to available 1, from held 1)
 -- order: authorized -> payment_failed (reserved -1, sold 0, to available 1, from held 1)
 -- order: confirmed -> canceled (reserved 0, sold -1, to available 1, from held 0)
+-- order: confirmed -> refunded (reserved 0, sold -1, to available 1, from held 0)
 -- order: confirmed -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- order: confirmed -> shipped (reserved 0, sold 0, to available 0, from held 0)
 -- order: delivered -> refunded (reserved 0, sold 0, to available 0, from held 0)
+-- order: delivered -> refunded (reserved 0, sold -1, to available 1, from held 0)
 -- order: reserved -> authorized (reserved 0, sold 0, to available 0, from held 0)
 -- order: reserved -> canceled (reserved -1, sold 0, to available 1, from held 1)
 -- order: reserved -> expired (reserved -1, sold 0, to available 1, from held 1)
 -- order: reserved -> payment_failed (reserved -1, sold 0, to available 1, from held 1)
 -- order: shipped -> delivered (reserved 0, sold 0, to available 0, from held 0)
 -- order: shipped -> refunded (reserved 0, sold 0, to available 0, from held 0)
+-- order: shipped -> refunded (reserved 0, sold -1, to available 1, from held 0)
 -- attempt: authorized -> captured
 -- attempt: authorized -> unknown
 -- attempt: authorized -> voided

@@ -36,8 +36,11 @@ export type Payment = {
   next_action: NextAction | null;
 };
 
-/** What the buyer has to do before a `pending` payment goes on; `wait`: nothing. */
-export type NextAction = { type: 'wait' } | { type: 'redirect'; url: string };
+/**
+ * What the buyer has to do before a `pending` payment goes on. `wait`: nothing. `redirect`: open the page (3-D Secure,
+ * a wallet), it leads back to `return_url`. `upi`: open the link in a UPI app, or scan it as a QR code.
+ */
+export type NextAction = { type: 'wait' } | { type: 'redirect'; url: string } | { type: 'upi'; url: string };
 
 export type Outcome =
   /** Done, now or by an earlier call under the same key. */
@@ -57,6 +60,8 @@ export type LookUp =
 
 export type AuthorizeRequest = {
   reference: string;
+  /** Of the payment that `create` made; null where the provider has no such step. */
+  psp_ref: string | null;
   order_id: string;
   idempotency_key: string;
   amount: number;
@@ -64,10 +69,41 @@ export type AuthorizeRequest = {
   payment_method: PaymentMethod;
   /** Until when the goods are held; told to the provider, which may give up then. */
   expires_at: Date;
+  /** Where a provider's page leads the buyer afterwards. */
+  return_url: string;
 };
 
-export type StepRequest = { reference: string; psp_ref: string | null; idempotency_key: string };
+export type StepRequest = {
+  reference: string;
+  psp_ref: string | null;
+  idempotency_key: string;
+  currency: string;
+};
 export type AmountRequest = StepRequest & { amount: number };
+export type LookUpRequest = { reference: string; psp_ref: string | null };
+
+/** `created`: nothing is charged, or will be, before `authorize` is called with this `psp_ref`. */
+export type Created =
+  | { kind: 'created'; psp_ref: string }
+  | { kind: 'declined'; code: string }
+  | { kind: 'unknown'; reason: string };
+
+/** What a provider can do. What it can't is refused beforehand, and never imitated. */
+export type Capabilities = {
+  methods: readonly PaymentMethod['type'][];
+  /** ISO 4217 codes; `any`: all that we know. */
+  currencies: 'any' | readonly string[];
+  /** Methods whose money is taken with the authorization: there is no hold that could be captured later. */
+  captures_at_once: readonly PaymentMethod['type'][];
+  partial_refunds: boolean;
+  /**
+   * A void under a reference that the provider does not know keeps later authorizations under it from succeeding.
+   * Where it can't, absence is believed only once every call that may be under way has ended.
+   */
+  closes_references: boolean;
+  /** How long an authorization can be captured, days. */
+  authorization_days: number;
+};
 
 /** Headers as received, names in lower case. */
 export type WebhookHeaders = Readonly<Record<string, string | undefined>>;
@@ -79,15 +115,18 @@ export type VerifiedWebhook =
 
 export type Psp = {
   name: string;
+  capabilities: Capabilities;
+  /**
+   * Where a provider lets a payment be made that charges nothing until it is confirmed: its `psp_ref` is stored before
+   * `authorize`. A look without a stored `psp_ref` is then `absent`, for nothing was ever confirmed.
+   */
+  create?(request: AuthorizeRequest): Promise<Created>;
   authorize(request: AuthorizeRequest): Promise<Outcome>;
   capture(request: AmountRequest): Promise<Outcome>;
-  /**
-   * Releases an authorization. A reference the provider does not know is closed as well: an authorization that
-   * arrives later under it is declined.
-   */
+  /** Releases an authorization; see `closes_references` for a reference that is not known. */
   void(request: StepRequest): Promise<Outcome>;
   refund(request: AmountRequest): Promise<Outcome>;
-  lookUp(reference: string): Promise<LookUp>;
+  lookUp(request: LookUpRequest): Promise<LookUp>;
   /** Verifies over the raw bytes. `body` is what to keep; `readEvent` reads it. */
   verifyWebhook(headers: WebhookHeaders, raw: Buffer, now_ms: number): VerifiedWebhook;
   /** The payment that a kept webhook body tells of; undefined if it tells of none. */
@@ -96,9 +135,15 @@ export type Psp = {
   close(): void;
 };
 
-export type Step = 'authorize' | 'capture' | 'void' | 'refund';
+export type Step = 'create' | 'authorize' | 'capture' | 'void' | 'refund';
 
-/** The provider's idempotency key of a step. */
-export function idempotencyKey(attempt_id: string, step: Step): string {
-  return `${attempt_id}:${step}`;
+/**
+ * The provider's idempotency key of a step. `key_no` counts up only once a look has proven that nothing was done under
+ * the last key: a provider may repeat a stored error for ever. A refund by the operator carries its own id besides.
+ */
+export function idempotencyKey(attempt_id: string, step: Step, key_no = 1, refund_id?: string): string {
+  const parts = [attempt_id, step];
+  if (refund_id !== undefined) parts.push(refund_id);
+  if (key_no > 1) parts.push(String(key_no));
+  return parts.join(':');
 }

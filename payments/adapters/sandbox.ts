@@ -1,6 +1,7 @@
 /** The port, spoken to our sandbox PSP. Its wire format is described in sandbox/server.ts. */
 import { createJsonClient, type JsonAnswer } from '../http-json.ts';
 import {
+  type Capabilities,
   type LookUp,
   type NextAction,
   type Outcome,
@@ -20,6 +21,15 @@ export type SandboxSettings = {
   connections_max?: number;
 };
 
+const CAPABILITIES: Capabilities = {
+  methods: ['card', 'upi', 'wallet'],
+  currencies: 'any',
+  captures_at_once: [],
+  partial_refunds: true,
+  closes_references: true,
+  authorization_days: 7,
+};
+
 const TIMEOUT_MS = 8_000;
 const CONNECTIONS_MAX = 64;
 
@@ -35,6 +45,7 @@ export function createSandboxPsp(settings: SandboxSettings): Psp {
 
   return {
     name: 'sandbox',
+    capabilities: CAPABILITIES,
     authorize: ({ reference, order_id, idempotency_key, amount, currency, payment_method, expires_at }) =>
       post('/v1/payments', idempotency_key, {
         reference,
@@ -50,7 +61,7 @@ export function createSandboxPsp(settings: SandboxSettings): Psp {
     void: ({ reference, idempotency_key }) => post(`/v1/references/${reference}/void`, idempotency_key, {}),
     refund: ({ psp_ref, idempotency_key, amount }) =>
       post(`/v1/payments/${psp_ref}/refund`, idempotency_key, { amount }),
-    async lookUp(reference) {
+    async lookUp({ reference }) {
       return lookUpOf(await client.call('GET', `/v1/references/${reference}`));
     },
     verifyWebhook(headers, raw, now_ms) {

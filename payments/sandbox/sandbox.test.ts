@@ -46,12 +46,14 @@ function payment(token: string, expires_in_ms = 60_000): AuthorizeRequest {
   const reference = randomUUID();
   return {
     reference,
+    psp_ref: null,
     order_id: `order_${reference}`,
     idempotency_key: idempotencyKey(reference, 'authorize'),
     amount: 1_250,
     currency: 'USD',
     payment_method: { type: 'card', token },
     expires_at: new Date(Date.now() + expires_in_ms),
+    return_url: 'http://127.0.0.1/',
   };
 }
 
@@ -64,12 +66,13 @@ async function authorized(token = 'pm_ok') {
     psp_ref: outcome.payment.psp_ref,
     idempotency_key: idempotencyKey(request.reference, name),
     amount: request.amount,
+    currency: request.currency,
   });
   return { request, payment: outcome.payment, step };
 }
 
 const statusOf = async (reference: string) => {
-  const found = await psp.lookUp(reference);
+  const found = await psp.lookUp({ reference, psp_ref: null });
   return found.kind === 'found' ? found.payment.status : found.kind;
 };
 
@@ -175,7 +178,7 @@ test('a capture of another amount is refused', async () => {
 
 test('a reference closed before its authorization arrives declines it', async () => {
   const request = payment('pm_ok');
-  const closing = { reference: request.reference, psp_ref: null, idempotency_key: 'close' };
+  const closing = { reference: request.reference, psp_ref: null, idempotency_key: 'close', currency: 'USD' };
   expect(await psp.void(closing)).toMatchObject({ kind: 'approved', payment: { status: 'voided' } });
   expect(await psp.authorize(request)).toMatchObject({ kind: 'declined', code: 'reference_closed' });
 });
@@ -230,7 +233,10 @@ test('faults strike as asked: 500 after doing it, no answer, down', async () => 
   expect(await psp.authorize(request)).toEqual({ kind: 'unknown', reason: 'http_500' });
   expect(await statusOf(request.reference)).toBe('authorized');
   await sandbox.admin('faults', { faults: [{ on: '*', kind: 'unavailable' }] });
-  expect(await psp.lookUp(request.reference)).toEqual({ kind: 'unknown', reason: 'http_503' });
+  expect(await psp.lookUp({ reference: request.reference, psp_ref: null })).toEqual({
+    kind: 'unknown',
+    reason: 'http_503',
+  });
 });
 
 test('without the secret there is nothing to see', async () => {

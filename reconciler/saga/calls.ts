@@ -9,10 +9,13 @@ import { idempotencyKey, type LookUp, type Outcome, type Psp, type Step } from '
 import type { Providers } from '../../payments/providers.ts';
 import type { SagaMetrics } from './metrics.ts';
 
+/** A payment is created by `authorize`. */
+type ChargingStep = Exclude<Step, 'create'>;
+
 export type Calls = {
   look(attempt: AttemptRow, until_ms: number): Promise<LookUp>;
   /** `amount`: for capture and refund, minor units. */
-  step(step: Step, attempt: AttemptRow, until_ms: number, amount?: number): Promise<Outcome>;
+  step(step: ChargingStep, attempt: AttemptRow, until_ms: number, amount?: number): Promise<Outcome>;
 };
 
 const NOT_CALLED = { kind: 'unknown', reason: 'not_called' } as const;
@@ -23,7 +26,7 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
 
   async function call<T extends { kind: string }>(
     attempt: AttemptRow,
-    step: Step | 'look_up',
+    step: ChargingStep | 'look_up',
     until_ms: number,
     run: (psp: Psp) => Promise<T>,
   ): Promise<T | typeof NOT_CALLED> {
@@ -45,7 +48,10 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
   }
 
   return {
-    look: (attempt, until_ms) => call(attempt, 'look_up', until_ms, (psp) => psp.lookUp(attempt.id)),
+    look: (attempt, until_ms) =>
+      call(attempt, 'look_up', until_ms, (psp) =>
+        psp.lookUp({ reference: attempt.id, psp_ref: attempt.psp_ref }),
+      ),
     step: (step, attempt, until_ms, amount = attempt.amount) =>
       call(attempt, step, until_ms, (psp) => {
         const request = {
@@ -53,11 +59,18 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
           psp_ref: attempt.psp_ref,
           idempotency_key: idempotencyKey(attempt.id, step),
           amount,
+          currency: attempt.currency,
         };
         if (step !== 'authorize') return psp[step](request);
-        const { order_id, currency, token, expires_at } = attempt;
+        const { order_id, token, expires_at } = attempt;
         const type = attempt.method_type as 'card' | 'upi' | 'wallet';
-        return psp.authorize({ ...request, order_id, currency, payment_method: { type, token }, expires_at });
+        return psp.authorize({
+          ...request,
+          order_id,
+          payment_method: { type, token },
+          expires_at,
+          return_url: '',
+        });
       }),
   };
 }
