@@ -2,7 +2,7 @@
  * The first attempts of checkout-road orders, in bulk, committed before the PSP hears of them. Asked again
  * it returns the attempts that are there already and still open, so a job may run twice.
  *
- * $1 order ids   $2 PSP   $3 when the sweep is to look at them, ms from now
+ * $1 order ids   $2 PSP of sales that have none of their own   $3 when the sweep is to look at them, ms from now
  */
 import { type Queryable, rows } from '../../platform/postgres.ts';
 import { ATTEMPT_COLUMNS, type AttemptRow } from './attempt-row.ts';
@@ -11,15 +11,15 @@ const RECORD_ATTEMPTS = {
   name: 'record_attempts',
   text: `
     WITH payable AS MATERIALIZED (
-      SELECT id, total, currency, payment_method FROM orders
+      SELECT id, sale_no, total, currency, payment_method FROM orders
       WHERE id = ANY ($1) AND state = 'reserved' AND payment_method IS NOT NULL
         AND expires_at > (SELECT expiry_horizon())
       ORDER BY id FOR NO KEY UPDATE
     ), made AS (
       INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at)
-      SELECT id, 1, $2, payment_method ->> 'type', payment_method ->> 'token', total, currency,
+      SELECT p.id, 1, coalesce(s.psp, $2), payment_method ->> 'type', payment_method ->> 'token', total, p.currency,
         now() + $3 * interval '1 millisecond'
-      FROM payable
+      FROM payable p JOIN sales s USING (sale_no)
       ON CONFLICT (order_id, no) DO NOTHING
       RETURNING *
     ), open AS (

@@ -17,8 +17,9 @@ import { attemptsById, attemptsOfOrders } from './find-attempts.ts';
 const LOCK = {
   name: 'start_payment_lock',
   text: `
-    SELECT o.state, o.total, o.currency, o.expires_at <= expiry_horizon() AS over
-    FROM orders o WHERE o.tenant = $1 AND o.id = $2 AND o.buyer = $3 FOR NO KEY UPDATE`,
+    SELECT o.state, o.total, o.currency, o.expires_at <= expiry_horizon() AS over, s.psp
+    FROM orders o JOIN sales s USING (sale_no)
+    WHERE o.tenant = $1 AND o.id = $2 AND o.buyer = $3 FOR NO KEY UPDATE OF o`,
 };
 
 const INSERT = {
@@ -44,12 +45,22 @@ export type StartPayment = {
   order_id: string;
   /** Made from the buyer's Idempotency-Key, so that a retry finds its attempt. Absent: a random one. */
   attempt_id?: string;
+  /** Where sales without a provider of their own are paid. */
   psp: string;
   payment_method: PaymentMethod;
   /** Time a payment may take after it was started, ms. */
   extension_ms: number;
   /** When the sweep is to look at the attempt if nothing else happens, ms. */
   look_again_ms: number;
+};
+
+type LockedOrder = {
+  state: OrderState;
+  total: number;
+  currency: string;
+  over: boolean;
+  /** The sale's own provider. */
+  psp: string | null;
 };
 
 export type StartedPayment =
@@ -72,11 +83,7 @@ export function startPayment(
 ): Promise<StartedPayment> {
   return withTransaction(pool, async (tx) => {
     const { tenant, buyer, order_id } = request;
-    const [order] = await rows<{ state: OrderState; total: number; currency: string; over: boolean }>(
-      tx,
-      LOCK,
-      [tenant, order_id, buyer],
-    );
+    const [order] = await rows<LockedOrder>(tx, LOCK, [tenant, order_id, buyer]);
     if (!order) return { kind: 'not_found' };
     const [known] = request.attempt_id ? await attemptsById(tx, [request.attempt_id]) : [];
     if (known) {
@@ -95,7 +102,7 @@ export function startPayment(
 
     const { type, token } = request.payment_method;
     const no = attempts.length + 1;
-    const values = [order_id, no, request.psp, type, token, order.total, order.currency];
+    const values = [order_id, no, order.psp ?? request.psp, type, token, order.total, order.currency];
     await rows(tx, INSERT, [...values, request.look_again_ms, request.attempt_id ?? null]);
     await rows(tx, EXTEND, [order_id, request.extension_ms]);
     const attempt = (await attemptsOfOrders(tx, [order_id])).find((a) => a.no === no);

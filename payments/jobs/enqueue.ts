@@ -2,7 +2,9 @@
  * Puts jobs into the queues, in the transaction that makes them necessary:
  *
  *     enqueueAuthorize(tx, orderIds)             ingest, for new orders of the checkout road
- *     enqueueAttempts(tx, queue, attemptIds)     payment start ('saga-look'), and the saga itself
+ *     enqueueAttempts(tx, queue, attemptIds)     payment start ('saga-look'), confirmation and shipment
+ *                                                ('saga-capture'), and the saga itself
+ *     enqueueRefunds(tx, refundIds)              an operator's partial refund
  *
  * Workers in any process wake when that transaction commits (NOTIFY), and poll besides. The queues must have been
  * installed (install.ts); for an unknown queue both throw, and the transaction fails.
@@ -18,6 +20,7 @@ const NOTIFY = { name: 'saga_notify', text: `SELECT pg_notify('${WAKE_CHANNEL}',
 
 export type AuthorizeJob = { order_ids: string[] };
 export type AttemptsJob = { attempt_ids: string[] };
+export type RefundJob = { refund_id: string };
 
 export function enqueueAuthorize(tx: Queryable, orderIds: readonly string[]): Promise<void> {
   const jobs = chunks(orderIds).map((order_ids): AuthorizeJob => ({ order_ids }));
@@ -27,7 +30,7 @@ export function enqueueAuthorize(tx: Queryable, orderIds: readonly string[]): Pr
 /** `saga-retry` gets a job for each, the other queues a job for each chunk. */
 export function enqueueAttempts(
   tx: Queryable,
-  queue: Exclude<QueueName, 'saga-authorize' | 'saga-dead'>,
+  queue: Exclude<QueueName, 'saga-authorize' | 'saga-refund' | 'saga-dead'>,
   attemptIds: readonly string[],
 ): Promise<void> {
   const groups = queue === 'saga-retry' ? attemptIds.map((id) => [id]) : chunks(attemptIds);
@@ -35,6 +38,15 @@ export function enqueueAttempts(
     tx,
     queue,
     groups.map((attempt_ids): AttemptsJob => ({ attempt_ids })),
+  );
+}
+
+/** A job each. */
+export function enqueueRefunds(tx: Queryable, refundIds: readonly string[]): Promise<void> {
+  return insert(
+    tx,
+    'saga-refund',
+    refundIds.map((refund_id): RefundJob => ({ refund_id })),
   );
 }
 

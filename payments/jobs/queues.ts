@@ -8,6 +8,7 @@
  * | saga-capture   | attempt ids, a chunk | the transaction that confirmed their orders |
  * | saga-reverse   | attempt ids, a chunk | the transaction that found their money unwanted, or the sweep |
  * | saga-look      | attempt ids, a chunk | payment start, and the sweep |
+ * | saga-refund    | one refund id | the transaction that recorded the operator's wish, or the sweep; tried again as below |
  * | saga-retry     | one attempt id that failed | the transaction that wrote the failure; tried again with backoff and jitter |
  * | saga-dead      | what used up its tries | pg-boss: somebody has to look; the sweep goes on slowly meanwhile |
  */
@@ -18,6 +19,7 @@ export const QUEUES = [
   'saga-capture',
   'saga-reverse',
   'saga-look',
+  'saga-refund',
   'saga-retry',
   DEAD_LETTER_QUEUE,
 ] as const;
@@ -71,6 +73,7 @@ export const QUEUE_SETTINGS: Readonly<Record<QueueName, QueueSettings>> = {
   'saga-capture': CHUNK,
   'saga-reverse': CHUNK,
   'saga-look': CHUNK,
+  'saga-refund': ALONE,
   'saga-retry': ALONE,
   'saga-dead': DEAD,
 };

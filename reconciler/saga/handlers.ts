@@ -74,6 +74,7 @@ export function createHandlers(parts: HandlerParts): Record<Exclude<QueueName, '
       const how = (attempt: AttemptRow) => (isOver(attempt.state) ? parts.reverse : parts.advance);
       await each(attempts, until_ms, { own_job: true, how });
     },
+    'saga-refund': () => Promise.reject(new Error('refunds are not carried out yet')),
     'saga-retry': async (data, until_ms) => {
       const attempts = await attemptsById(pool, (data as AttemptsJob).attempt_ids);
       const how = (attempt: AttemptRow) => (isOver(attempt.state) ? parts.reverse : parts.advance);

@@ -74,6 +74,7 @@ const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
   'saga-capture': 4,
   'saga-reverse': 2,
   'saga-look': 2,
+  'saga-refund': 8,
   'saga-retry': 32,
 };
 

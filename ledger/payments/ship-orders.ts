@@ -1,0 +1,27 @@
+/**
+ * confirmed -> shipped, in bulk, for orders whose parcel is recorded and whose money is there: captured, or none was
+ * to be paid. Who recorded the parcel is the actor.
+ *
+ * $1 order ids
+ */
+import { type Queryable, rows } from '../../platform/postgres.ts';
+
+const SHIP_ORDERS = {
+  name: 'ship_orders',
+  text: `
+    WITH due AS MATERIALIZED (
+      SELECT o.id, s.actor FROM orders o JOIN shipments s ON s.order_id = o.id
+      WHERE o.id = ANY ($1) AND o.state = 'confirmed' AND (o.total = 0 OR EXISTS (
+        SELECT FROM attempts a WHERE a.order_id = o.id AND a.state = 'captured' AND NOT a.reversal_wanted
+      ))
+      ORDER BY o.id FOR NO KEY UPDATE OF o
+    )
+    UPDATE orders o SET state = 'shipped', cause = 'shipped', actor = due.actor, updated_at = now()
+    FROM due WHERE o.id = due.id
+    RETURNING o.id`,
+};
+
+/** Returns the ids of those that became shipped. */
+export async function shipOrders(tx: Queryable, orderIds: readonly string[]): Promise<string[]> {
+  return (await rows<{ id: string }>(tx, SHIP_ORDERS, [orderIds])).map((row) => row.id);
+}
