@@ -45,6 +45,35 @@ export type Config = {
   sandbox_dir: string;
   /** How long stream entries are kept after the ledger has ingested them, ms. */
   stream_keep_ms: number;
+  /** Where notices by e-mail go out; without it there are none. */
+  smtp_url?: string;
+  /** Whom they are from; required with smtp_url. */
+  mail_from?: string;
+  mail_reply_to?: string;
+  /** Connections to the mail server, and mails a second on all of them together. */
+  smtp_connections: number;
+  mail_rate: number;
+  shop_name: string;
+  /** Templates in it go before ours, file by file. */
+  template_dir?: string;
+  /** How amounts and times are written in notices. */
+  notice_locale: string;
+  notice_time_zone: string;
+  /** Notices that are not sent. */
+  notices_off: readonly string[];
+  /** Lines at the head of an invoice. */
+  invoice_seller: readonly string[];
+  /** A font file for letters that the invoice's own font does not have. */
+  invoice_font?: string;
+  twilio_account_sid?: string;
+  twilio_auth_token?: string;
+  twilio_from?: string;
+  twilio_whatsapp_from?: string;
+  twilio_api_url: string;
+  /** The mailbox of the local stack: its page, its SMTP, its folder. */
+  mailbox_port: number;
+  mailbox_smtp_port: number;
+  mailbox_dir: string;
   /** The sale that the storefront shows; only the local stack has one. */
   demo_sale?: string;
   local_stack: boolean;
@@ -75,10 +104,53 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     sandbox_port: port(env, 'SANDBOX_PORT', 3002),
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),
+    smtp_url: url(env, 'SMTP_URL', ['smtp:', 'smtps:']),
+    mail_from: mailAddress(env, 'MAIL_FROM'),
+    mail_reply_to: mailAddress(env, 'MAIL_REPLY_TO'),
+    smtp_connections: count(env, 'SMTP_CONNECTIONS', 4, 100),
+    mail_rate: count(env, 'MAIL_RATE', 50, 10_000),
+    shop_name: oneLine(env, 'SHOP_NAME') ?? 'Stampede',
+    template_dir: env.TEMPLATE_DIR || undefined,
+    notice_locale: locale(env, 'NOTICE_LOCALE', 'en'),
+    notice_time_zone: timeZone(env, 'NOTICE_TIME_ZONE', 'UTC'),
+    notices_off: words(env, 'NOTICES_OFF', 'delivered'),
+    invoice_seller: (env.INVOICE_SELLER || '')
+      .split('|')
+      .map((line) => line.trim())
+      .filter((line) => line !== ''),
+    invoice_font: env.INVOICE_FONT || undefined,
+    twilio_account_sid: env.TWILIO_ACCOUNT_SID || undefined,
+    twilio_auth_token: env.TWILIO_AUTH_TOKEN || undefined,
+    twilio_from: env.TWILIO_FROM || undefined,
+    twilio_whatsapp_from: env.TWILIO_WHATSAPP_FROM || undefined,
+    twilio_api_url: url(env, 'TWILIO_API_URL', ['https:', 'http:']) ?? 'https://api.twilio.com',
+    mailbox_port: port(env, 'MAILBOX_PORT', 3003),
+    mailbox_smtp_port: port(env, 'MAILBOX_SMTP_PORT', 3025),
+    mailbox_dir: env.MAILBOX_DIR || '.data/mailbox',
     demo_sale: name(env, 'DEMO_SALE'),
     local_stack,
   };
+  checkNotices(config);
   return Object.freeze(config);
+}
+
+/** A channel is there or not; half of one stops the start. */
+function checkNotices(config: Config): void {
+  if (config.smtp_url && !config.mail_from) {
+    throw new ConfigError('MAIL_FROM must be set where SMTP_URL is, such as orders@shop.example');
+  }
+  const { twilio_account_sid: sid, twilio_auth_token: token } = config;
+  const from = config.twilio_from ?? config.twilio_whatsapp_from;
+  const missing = [
+    !sid && 'TWILIO_ACCOUNT_SID',
+    !token && 'TWILIO_AUTH_TOKEN',
+    !from && 'TWILIO_FROM or TWILIO_WHATSAPP_FROM',
+  ].filter((name) => typeof name === 'string');
+  if ((sid || token || from) && missing.length > 0) {
+    throw new ConfigError(
+      `${missing.join(', ')} must be set too: SMS and WhatsApp need account, token and number`,
+    );
+  }
 }
 
 /** Variables that have no default and that some processes cannot do without. */
@@ -184,6 +256,64 @@ function name(env: NodeJS.ProcessEnv, key: string): string | undefined {
     throw new ConfigError(`${key} must be a sale id: 1-64 of A-Za-z0-9._- (it is "${text}")`);
   }
   return text;
+}
+
+function count(env: NodeJS.ProcessEnv, key: string, fallback: number, max: number): number {
+  const text = env[key];
+  if (!text) return fallback;
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > max)
+    throw new ConfigError(`${key} must be a whole number from 1 to ${max} (it is "${text}")`);
+  return value;
+}
+
+function mailAddress(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = env[key];
+  if (!text) return undefined;
+  if (!/^[^\s@<>,;:"()[\]\\]+@[A-Za-z0-9.-]+$/.test(text)) {
+    throw new ConfigError(
+      `${key} must be one bare address, such as orders@shop.example (the name is SHOP_NAME)`,
+    );
+  }
+  return text;
+}
+
+function oneLine(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = env[key]?.trim();
+  if (!text) return undefined;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(text))
+    throw new ConfigError(`${key} must be one line without control characters`);
+  return text;
+}
+
+function locale(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
+  const text = env[key];
+  if (!text) return fallback;
+  try {
+    return Intl.getCanonicalLocales(text)[0] ?? fallback;
+  } catch {
+    throw new ConfigError(`${key} must be a language tag, such as en-GB (it is "${text}")`);
+  }
+}
+
+function timeZone(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
+  const text = env[key];
+  if (!text) return fallback;
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
+  } catch {
+    throw new ConfigError(`${key} must be a time zone, such as Europe/Berlin (it is "${text}")`);
+  }
+}
+
+/** Comma-separated; `none` is an empty list. */
+function words(env: NodeJS.ProcessEnv, key: string, fallback: string): string[] {
+  const text = env[key] || fallback;
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '' && word !== 'none');
 }
 
 function flag(env: NodeJS.ProcessEnv, key: string): boolean {
