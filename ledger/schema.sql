@@ -27,6 +27,8 @@ CREATE TABLE attempts (
   key_no smallint NOT NULL DEFAULT 1,
   capture_by timestamp with time zone,
   refunded bigint NOT NULL DEFAULT 0,
+  erred_at timestamp with time zone,
+  absent_at timestamp with time zone,
   CONSTRAINT attempts_order_id_no_key UNIQUE (order_id, no),
   CONSTRAINT attempts_pkey PRIMARY KEY (id),
   CONSTRAINT attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
@@ -208,6 +210,7 @@ CREATE TABLE refunds (
   next_look_at timestamp with time zone NOT NULL DEFAULT now(),
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  erred_at timestamp with time zone,
   CONSTRAINT refunds_order_id_key_key UNIQUE (order_id, key),
   CONSTRAINT refunds_pkey PRIMARY KEY (id),
   CONSTRAINT refunds_attempt_id_fkey FOREIGN KEY (attempt_id) REFERENCES attempts(id),
@@ -274,7 +277,6 @@ CREATE TABLE skus (
   CONSTRAINT stock_is_never_oversold CHECK (((reserved >= 0) AND (sold >= 0) AND ((reserved + sold) <= total)))
 ) WITH (fillfactor=50);
 
-CREATE INDEX attempts_by_reference ON public.attempts USING btree (psp, psp_ref) WHERE (psp_ref IS NOT NULL);
 CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE (state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text]));
 CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted));
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
@@ -285,32 +287,67 @@ CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) 
 CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
 CREATE INDEX refunds_unfinished ON public.refunds USING btree (next_look_at) WHERE (state = 'wanted'::text);
 
-CREATE OR REPLACE FUNCTION public.attempt_reversed()
+CREATE OR REPLACE FUNCTION public.attempts_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
+DECLARE
+  ids uuid[];
+  froms text[];
+  tos text[];
+  given_back bigint[];
+  unwanted text;
+  refused text;
 BEGIN
-  INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
-  SELECT id, state, state, 'payment_' || NEW.state, 'psp' FROM orders WHERE id = NEW.order_id;
-  RETURN NULL;
-END $function$
-;
+  -- Grouped and not joined, as in orders_updated.
+  SELECT array_agg(id) FILTER (WHERE was <> becomes), array_agg(was) FILTER (WHERE was <> becomes),
+    array_agg(becomes) FILTER (WHERE was <> becomes), array_agg(refunded) FILTER (WHERE was <> becomes),
+    min(id::text) FILTER (WHERE was_wanted AND NOT is_wanted)
+  INTO ids, froms, tos, given_back, unwanted
+  FROM (
+    SELECT id, max(was) AS was, max(becomes) AS becomes, max(refunded) AS refunded,
+      bool_or(was_wanted) AS was_wanted, bool_or(is_wanted) AS is_wanted
+    FROM (
+      SELECT id, state AS was, NULL AS becomes, refunded, reversal_wanted AS was_wanted, NULL AS is_wanted
+      FROM before
+      UNION ALL
+      SELECT id, NULL, state, NULL, NULL, reversal_wanted FROM after
+    ) AS sides
+    GROUP BY id
+  ) AS pairs;
+  IF unwanted IS NOT NULL THEN
+    RAISE EXCEPTION 'attempt %: a reversal stays wanted', unwanted USING ERRCODE = 'check_violation';
+  END IF;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
 
-CREATE OR REPLACE FUNCTION public.attempts_updated()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-  IF NEW.state <> OLD.state AND NOT EXISTS (
-    SELECT FROM attempt_transitions WHERE from_state = OLD.state AND to_state = NEW.state
-  ) THEN
-    RAISE EXCEPTION 'attempt % may not go from % to %', OLD.id, OLD.state, NEW.state
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'attempt_transitions';
+  SELECT format('attempt %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
+  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
+  LEFT JOIN attempt_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
+  WHERE t.from_state IS NULL
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '%', refused USING ERRCODE = 'check_violation', CONSTRAINT = 'attempt_transitions';
   END IF;
-  IF OLD.reversal_wanted AND NOT NEW.reversal_wanted THEN
-    RAISE EXCEPTION 'attempt %: a reversal stays wanted', OLD.id USING ERRCODE = 'check_violation';
-  END IF;
-  RETURN NEW;
+
+  INSERT INTO order_events (order_id, from_state, to_state, cause, actor, detail)
+  SELECT o.id, o.state, o.state, 'payment_' || c.becomes, 'psp',
+    CASE c.becomes
+      WHEN 'declined' THEN jsonb_build_object('code', a.decline_code)
+      WHEN 'refunded' THEN jsonb_build_object('amount', a.amount - c.refunded, 'currency', a.currency)
+      ELSE jsonb_build_object('amount', a.amount, 'currency', a.currency)
+    END
+  FROM unnest(ids, tos, given_back) AS c (id, becomes, refunded)
+  JOIN attempts a ON a.id = c.id
+  JOIN orders o ON o.id = a.order_id
+  WHERE c.becomes IN ('captured', 'declined', 'voided', 'refunded')
+  ORDER BY o.id;
+  RETURN NULL;
 END $function$
 ;
 
@@ -437,10 +474,46 @@ BEGIN
 END $function$
 ;
 
-CREATE TRIGGER attempt_reversed AFTER UPDATE ON public.attempts FOR EACH ROW WHEN ((new.reversal_wanted AND (new.state <> old.state) AND (new.state = ANY (ARRAY['voided'::text, 'refunded'::text])))) EXECUTE FUNCTION attempt_reversed();
-CREATE TRIGGER attempts_updated BEFORE UPDATE ON public.attempts FOR EACH ROW EXECUTE FUNCTION attempts_updated();
+CREATE OR REPLACE FUNCTION public.refund_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF NEW.state = OLD.state THEN
+    RETURN NULL;
+  END IF;
+  IF OLD.state <> 'wanted' THEN
+    RAISE EXCEPTION 'refund % may not go from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'refund_transitions';
+  END IF;
+  INSERT INTO order_events (order_id, from_state, to_state, cause, actor, detail)
+  SELECT o.id, o.state, o.state,
+    CASE NEW.state WHEN 'done' THEN 'partially_refunded' ELSE 'refund_refused' END, NEW.actor,
+    CASE NEW.state
+      WHEN 'done' THEN jsonb_build_object('amount', NEW.amount, 'currency', o.currency)
+      ELSE jsonb_build_object('amount', NEW.amount, 'currency', o.currency, 'code', NEW.refusal_code)
+    END
+  FROM orders o WHERE o.id = NEW.order_id;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION public.shipment_recorded()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
+  SELECT o.id, o.state, o.state, 'shipment_recorded', NEW.actor FROM orders o WHERE o.id = NEW.order_id;
+  RETURN NULL;
+END $function$
+;
+
+CREATE TRIGGER attempts_changed AFTER UPDATE ON public.attempts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION attempts_changed();
 CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
 CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION orders_updated();
+CREATE TRIGGER refund_changed AFTER UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refund_changed();
+CREATE TRIGGER shipment_recorded AFTER INSERT ON public.shipments FOR EACH ROW EXECUTE FUNCTION shipment_recorded();
 
 -- order: authorized -> canceled (reserved -1, sold 0, to available 1, from held 1)
 -- order: authorized -> confirmed (reserved -1, sold 1, to available 0, from held 1)

@@ -14,7 +14,7 @@ import {
 import { cancelOrder } from '../orders/cancel-order.ts';
 import { expireDue } from '../orders/expire-due.ts';
 import { claimAttempts } from './claim-attempts.ts';
-import { attemptsById, attemptsByReference, attemptsOfOrders } from './find-attempts.ts';
+import { attemptsById, attemptsOfOrders } from './find-attempts.ts';
 import { claimPspEvents, insertPspEvent, settlePspEvents } from './psp-events.ts';
 import { recordAttempts } from './record-attempts.ts';
 import { type AttemptNews, settleAttempts } from './settle-attempts.ts';
@@ -88,7 +88,6 @@ describe('settleAttempts', () => {
       psp_ref: 'ref-1',
       reversal_wanted: false,
     });
-    expect(await attemptsByReference(db, 'sandbox', ['ref-1', 'x'])).toHaveLength(1);
   });
 
   test('on the stepwise road it makes the order authorized, and the buyer confirms', async () => {

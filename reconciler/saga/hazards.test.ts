@@ -133,9 +133,9 @@ test('a capture that comes again after long is looked up first', async () => {
   const [{ id }] = await rig.attempts(order);
   await handlers['saga-capture']({ attempt_ids: [id] }, soon());
   // As if the write had been lost: the ledger, a day later, does not know of the capture.
-  await rig.db.query('ALTER TABLE attempts DISABLE TRIGGER attempts_updated');
+  await rig.db.query('ALTER TABLE attempts DISABLE TRIGGER attempts_changed');
   await rig.db.query(`UPDATE attempts SET state = 'authorized', updated_at = now() - interval '25 h'`);
-  await rig.db.query('ALTER TABLE attempts ENABLE TRIGGER attempts_updated');
+  await rig.db.query('ALTER TABLE attempts ENABLE TRIGGER attempts_changed');
   const calls: string[] = [];
   const watched = sagaParts(
     rig.db,
@@ -320,9 +320,9 @@ test('money on an attempt that the ledger had closed is given back', async () =>
   await rig.sandbox.admin('settings', { events: 'all' });
   const [order] = await rig.orders(['pm_ok']);
   await handlers['saga-authorize']({ order_ids: [order] }, soon());
-  await rig.db.query('ALTER TABLE attempts DISABLE TRIGGER attempts_updated');
+  await rig.db.query('ALTER TABLE attempts DISABLE TRIGGER attempts_changed');
   await rig.db.query(`UPDATE attempts SET state = 'declined', next_look_at = now() + interval '1 h'`);
-  await rig.db.query('ALTER TABLE attempts ENABLE TRIGGER attempts_updated');
+  await rig.db.query('ALTER TABLE attempts ENABLE TRIGGER attempts_changed');
   await rig.start();
   await eventually(async () => expect(await money(order)).toMatchObject({ open: 0, captured: 0 }));
 });
