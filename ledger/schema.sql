@@ -73,6 +73,17 @@ CREATE TABLE heartbeat (
   CONSTRAINT heartbeat_period_ms_check CHECK ((period_ms > 0))
 );
 
+CREATE TABLE invoices (
+  order_id text COLLATE "C" NOT NULL,
+  tenant text COLLATE "C" NOT NULL,
+  no bigint NOT NULL,
+  issued_at timestamp with time zone NOT NULL,
+  CONSTRAINT invoices_tenant_no_key UNIQUE (tenant, no),
+  CONSTRAINT invoices_pkey PRIMARY KEY (order_id),
+  CONSTRAINT invoices_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  CONSTRAINT invoices_no_check CHECK ((no > 0))
+);
+
 CREATE TABLE movements (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   sale_no bigint NOT NULL,
@@ -87,6 +98,29 @@ CREATE TABLE movements (
   CONSTRAINT movements_check CHECK (((buyer_units >= 0) AND ((buyer_units = 0) OR (buyer_hash IS NOT NULL)))),
   CONSTRAINT movements_from_held_check CHECK ((from_held >= 0)),
   CONSTRAINT movements_to_available_check CHECK ((to_available >= 0))
+) WITH (fillfactor=80);
+
+CREATE TABLE notices (
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  event_id bigint NOT NULL,
+  order_id text COLLATE "C" NOT NULL,
+  notice text NOT NULL,
+  channel text NOT NULL,
+  recipient text NOT NULL,
+  detail jsonb,
+  event_at timestamp with time zone NOT NULL,
+  state text NOT NULL DEFAULT 'wanted'::text,
+  tries integer NOT NULL DEFAULT 0,
+  next_try_at timestamp with time zone NOT NULL DEFAULT now(),
+  last_error text,
+  message_id text,
+  wanted_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT notices_event_id_channel_recipient_key UNIQUE (event_id, channel, recipient),
+  CONSTRAINT notices_pkey PRIMARY KEY (id),
+  CONSTRAINT notices_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  CONSTRAINT notices_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+  CONSTRAINT notices_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'skipped'::text])))
 ) WITH (fillfactor=80);
 
 CREATE TABLE operator_requests (
@@ -281,6 +315,9 @@ CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) 
 CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted));
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
 CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WHERE (n IS NULL);
+CREATE INDEX notices_due ON public.notices USING btree (channel, next_try_at) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));
+CREATE INDEX notices_failed ON public.notices USING btree (updated_at) WHERE (state = 'failed'::text);
+CREATE INDEX notices_waiting ON public.notices USING btree (order_id, channel, event_id) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));
 CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
