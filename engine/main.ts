@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
 import { createLog } from '../platform/log.ts';
+import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis } from '../platform/redis.ts';
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     statement_timeout_ms: 5_000,
     on_error: (error) => log.warn({ err: error }, 'a connection to the ledger was lost'),
   });
+  countMachineErrors([db], registry);
   const providers = createProviders(config);
 
   // Looked at with every connection: it may be another Redis, or one with other settings.

@@ -4,6 +4,7 @@ import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
 import { createLog } from '../platform/log.ts';
+import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis, redisReady } from '../platform/redis.ts';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
   const db = createPool({ url, max: 12, application_name: 'stampede-reconciler', on_error });
   // A pool of its own: payments that wait for their provider must not keep stock waiting.
   const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', on_error });
+  countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);
   let saga: Saga | undefined;
   const locks = createSaleLocks({ url, application_name: 'stampede-reconciler-locks', on_error });
