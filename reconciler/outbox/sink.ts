@@ -1,0 +1,43 @@
+/**
+ * Whoever wants to hear of what happens to orders is a sink: merchants' webhooks, notices to buyers. Each has a
+ * cursor of its own in the ledger, so that one that is behind or fails delays nobody else.
+ */
+import type { Queryable } from '../../platform/postgres.ts';
+
+/** One row of the orders' history (order_events), with whose it is. */
+export type OutboxEvent = {
+  /** Grows; per order it is the order in which things happened. Others know it as `evt_<id>`. */
+  id: number;
+  order_id: string;
+  tenant: string;
+  /** The sale's id, as its tenant knows it. */
+  sale: string;
+  /** `order.<state>`, `payment.captured|declined|voided|refunded|partially_refunded`, `shipment.recorded`. */
+  type: string;
+  at: Date;
+  /** Null for an order's first. Equal to `to_state` where the event left the state alone. */
+  from_state: string | null;
+  to_state: string;
+  cause: string;
+  actor: string;
+  /** {"amount", "currency"} of money that moved, {"code"} of a refusal, or null. */
+  detail: Readonly<Record<string, unknown>> | null;
+};
+
+/** Which events a sink is handed. What it does not want is passed over inside the ledger and costs it nothing. */
+export type Wanted = 'all' | 'none' | { types?: readonly string[]; tenants?: readonly string[] };
+
+export type Sink = {
+  /** Names its cursor. Never changes. */
+  name: string;
+  /** Where a cursor that is not there yet begins. Default: `end`, what happens from now on. */
+  from?: 'start' | 'end';
+  /** Asked before each batch, in its transaction. Default: all. */
+  wants?(tx: Queryable): Promise<Wanted>;
+  /**
+   * Writes down what is to be done about these events, in the transaction that moves the sink's cursor behind them:
+   * each is taken exactly once, in the order of their ids. It talks to `tx` alone; whatever leaves the house is done
+   * later, from what was written here. If it throws, the same events come again after a while.
+   */
+  take(tx: Queryable, events: readonly OutboxEvent[]): Promise<void>;
+};
