@@ -40,7 +40,7 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
       const end = metrics.seconds.startTimer({ provider: psp.name, step });
       const result = await run(psp);
       end();
-      metrics.steps.inc({ step, outcome: result.kind });
+      metrics.steps.inc({ provider: psp.name, step, outcome: result.kind });
       return result;
     } finally {
       gate.leave();

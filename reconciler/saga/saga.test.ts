@@ -73,7 +73,11 @@ test.each([
   });
   expect(await money(order)).toMatchObject({ captured: 0, open: 0 });
   const view = await findOrder(rig.db, 'default', order);
-  expect(view?.history.map((event) => event.to)).toEqual(['reserved', 'payment_failed']);
+  expect(view?.history.map((event) => [event.to, event.cause])).toEqual([
+    ['reserved', 'checkout'],
+    ['reserved', 'payment_declined'],
+    ['payment_failed', 'payment_declined'],
+  ]);
 });
 
 test('pm_late: expires with its hold, and the money that comes later goes back', async () => {
@@ -204,7 +208,9 @@ test('many orders of all kinds at once: each to its end, stock exact, nobody cha
 
 test('what the saga did is counted', async () => {
   const text = await rig.registry.metrics();
-  expect(text).toMatch(/stampede_saga_steps_total\{step="authorize",outcome="approved"\} \d+/);
+  expect(text).toMatch(
+    /stampede_saga_steps_total\{provider="sandbox",step="authorize",outcome="approved"\} \d+/,
+  );
   expect(text).toMatch(/stampede_psp_seconds_count\{provider="sandbox",step="capture"\} \d+/);
   expect(text).toMatch(/stampede_reversals_total\{outcome="refunded"\} [1-9]/);
   expect(text).toMatch(/stampede_dead_letters 0/);

@@ -6,6 +6,11 @@
  */
 import PgBoss from 'pg-boss';
 import type { Registry } from 'prom-client';
+import {
+  attemptsStandingStill,
+  oldestWebhookSeconds,
+  refundsStandingStill,
+} from '../../ledger/payments/standing-still.ts';
 import { bossDb, installJobs } from '../../payments/jobs/install.ts';
 import { DEAD_LETTER_QUEUE, JOB_EXPIRES_S, QUEUES, type QueueName } from '../../payments/jobs/queues.ts';
 import type { Providers } from '../../payments/providers.ts';
@@ -18,7 +23,7 @@ import { settleDeadLetters } from './dead-letters.ts';
 import { createHandlers } from './handlers.ts';
 import { settleInbox } from './inbox.ts';
 import { listen } from './listener.ts';
-import { createSagaMetrics } from './metrics.ts';
+import { createSagaMetrics, STUCK_STATES } from './metrics.ts';
 import { startQueueWorker } from './queue-worker.ts';
 import { createSettler } from './settler.ts';
 import { sweepAttempts, sweepOrders } from './sweep.ts';
@@ -67,6 +72,8 @@ const TIMINGS: SagaTimings = {
 /** Half of a job's time: a call that begins by then has ended, and is written, before somebody else gets the job. */
 const CALL_WINDOW_MS = (JOB_EXPIRES_S * 1_000) / 2;
 const STOP_PATIENCE_MS = 1_200;
+/** A payment that has not come to its end after so long is stuck. */
+const STUCK_AFTER_MS = 120_000;
 
 /** Jobs at once: of chunks enough to keep the provider busy, and no more than end in their time. */
 const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
@@ -159,6 +166,10 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   });
   const count = repeat('count', timings.count_ms, log, async () => {
     metrics.deadLetters.set(await settleDeadLetters(pool, boss));
+    metrics.webhookAge.set(await oldestWebhookSeconds(pool));
+    const still = await attemptsStandingStill(pool, STUCK_AFTER_MS);
+    still.set('refund', await refundsStandingStill(pool, STUCK_AFTER_MS));
+    for (const state of STUCK_STATES) metrics.stuckAttempts.set({ state }, still.get(state) ?? 0);
     return false;
   });
 
