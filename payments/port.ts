@@ -49,8 +49,11 @@ export type Outcome =
   | { kind: 'declined'; code: string; payment?: Payment }
   /** Taken up, but neither approved nor declined yet: a webhook or a look tells later. */
   | { kind: 'pending'; payment: Payment; next_action: NextAction }
-  /** No answer, or none that says what was done. Look up before anything else. */
-  | { kind: 'unknown'; reason: string };
+  /**
+   * No answer, or none that says what was done. Look up before anything else. `answered`: an error was answered, which
+   * a provider may repeat for ever under the same key.
+   */
+  | { kind: 'unknown'; reason: string; answered?: true };
 
 export type LookUp =
   | { kind: 'found'; payment: Payment }
@@ -86,7 +89,7 @@ export type LookUpRequest = { reference: string; psp_ref: string | null };
 export type Created =
   | { kind: 'created'; psp_ref: string }
   | { kind: 'declined'; code: string }
-  | { kind: 'unknown'; reason: string };
+  | { kind: 'unknown'; reason: string; answered?: true };
 
 /** What a provider can do. What it can't is refused beforehand, and never imitated. */
 export type Capabilities = {

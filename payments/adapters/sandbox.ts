@@ -97,7 +97,8 @@ function outcomeOf(answer: JsonAnswer): Outcome {
   if (typeof code === 'string' && code !== 'in_progress' && REFUSALS.includes(answer.http_status)) {
     return { kind: 'declined', code, ...(payment ? { payment } : {}) };
   }
-  return { kind: 'unknown', reason: `http_${answer.http_status}` };
+  const stored = answer.http_status >= 500 && answer.http_status !== 503;
+  return { kind: 'unknown', reason: `http_${answer.http_status}`, ...(stored ? { answered: true } : {}) };
 }
 
 /**
