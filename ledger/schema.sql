@@ -205,6 +205,13 @@ CREATE TABLE orders (
   CONSTRAINT restock_is_a_refund CHECK (((state = 'refunded'::text) OR (NOT restock)))
 ) WITH (fillfactor=80);
 
+CREATE TABLE outbox_cursors (
+  sink text COLLATE "C" NOT NULL,
+  "position" bigint NOT NULL,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT outbox_cursors_pkey PRIMARY KEY (sink)
+) WITH (fillfactor=50);
+
 CREATE TABLE psp_events (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   provider text NOT NULL,
@@ -311,6 +318,67 @@ CREATE TABLE skus (
   CONSTRAINT stock_is_never_oversold CHECK (((reserved >= 0) AND (sold >= 0) AND ((reserved + sold) <= total)))
 ) WITH (fillfactor=50);
 
+CREATE TABLE webhook_deliveries (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  endpoint_id text COLLATE "C" NOT NULL,
+  event_id bigint,
+  order_id text COLLATE "C",
+  type text NOT NULL,
+  state text NOT NULL DEFAULT 'waiting'::text,
+  tries integer NOT NULL DEFAULT 0,
+  next_try_at timestamp with time zone NOT NULL DEFAULT now(),
+  sending boolean NOT NULL DEFAULT false,
+  last_status integer,
+  last_error text,
+  tried_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  wanted_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT webhook_deliveries_endpoint_id_event_id_key UNIQUE (endpoint_id, event_id),
+  CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id),
+  CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id),
+  CONSTRAINT webhook_deliveries_check CHECK (((event_id IS NULL) = (order_id IS NULL))),
+  CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'given_up'::text])))
+) WITH (fillfactor=70);
+
+CREATE TABLE webhook_endpoints (
+  id text COLLATE "C" NOT NULL,
+  tenant text COLLATE "C" NOT NULL,
+  url text NOT NULL,
+  description text,
+  types text[] NOT NULL DEFAULT '{}'::text[],
+  enabled boolean NOT NULL DEFAULT true,
+  disabled_reason text,
+  disabled_at timestamp with time zone,
+  secret_version integer NOT NULL DEFAULT 1,
+  previous_until timestamp with time zone,
+  failures integer NOT NULL DEFAULT 0,
+  failing_since timestamp with time zone,
+  held_until timestamp with time zone,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  deleted_at timestamp with time zone,
+  CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id),
+  CONSTRAINT webhook_endpoints_check CHECK (((enabled = (disabled_reason IS NULL)) AND (enabled = (disabled_at IS NULL)))),
+  CONSTRAINT webhook_endpoints_check1 CHECK (((NOT enabled) OR (deleted_at IS NULL))),
+  CONSTRAINT webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['merchant'::text, 'gone'::text, 'failing'::text]))),
+  CONSTRAINT webhook_endpoints_secret_version_check CHECK ((secret_version > 0))
+) WITH (fillfactor=70);
+
+CREATE TABLE webhook_replays (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  endpoint_id text COLLATE "C" NOT NULL,
+  since timestamp with time zone NOT NULL,
+  until timestamp with time zone NOT NULL,
+  types text[] NOT NULL,
+  "position" bigint,
+  upto bigint NOT NULL,
+  queued bigint NOT NULL DEFAULT 0,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  done_at timestamp with time zone,
+  CONSTRAINT webhook_replays_pkey PRIMARY KEY (id),
+  CONSTRAINT webhook_replays_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id)
+);
+
 CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE (state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text]));
 CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted));
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
@@ -318,11 +386,20 @@ CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WH
 CREATE INDEX notices_due ON public.notices USING btree (channel, next_try_at) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));
 CREATE INDEX notices_failed ON public.notices USING btree (updated_at) WHERE (state = 'failed'::text);
 CREATE INDEX notices_waiting ON public.notices USING btree (order_id, channel, event_id) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));
+CREATE INDEX order_events_at ON public.order_events USING brin (at) WITH (pages_per_range='16', autosummarize='on');
 CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
 CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
 CREATE INDEX refunds_unfinished ON public.refunds USING btree (next_look_at) WHERE (state = 'wanted'::text);
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (endpoint_id, next_try_at, id) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_deliveries_finished ON public.webhook_deliveries USING btree (finished_at) WHERE (state <> 'waiting'::text);
+CREATE INDEX webhook_deliveries_of_order ON public.webhook_deliveries USING btree (endpoint_id, order_id, event_id) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_deliveries_oldest ON public.webhook_deliveries USING btree (wanted_at) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_deliveries_recent ON public.webhook_deliveries USING btree (endpoint_id, id);
+CREATE INDEX webhook_endpoints_of_tenant ON public.webhook_endpoints USING btree (tenant, created_at) WHERE (deleted_at IS NULL);
+CREATE INDEX webhook_replays_of_endpoint ON public.webhook_replays USING btree (endpoint_id);
+CREATE INDEX webhook_replays_open ON public.webhook_replays USING btree (id) WHERE (done_at IS NULL);
 
 CREATE OR REPLACE FUNCTION public.attempts_changed()
  RETURNS trigger
@@ -400,6 +477,24 @@ AS $function$
   END
   FROM heartbeat
 $function$
+;
+
+CREATE OR REPLACE FUNCTION public.order_event_type(from_state text, to_state text, cause text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (from_state IS DISTINCT FROM to_state) THEN ('order.'::text || to_state) WHEN (cause ~~ 'payment\_%'::text) THEN ('payment.'::text || substr(cause, 9)) WHEN (cause = ANY (ARRAY['partially_refunded'::text, 'refund_refused'::text])) THEN ('payment.'::text || cause) WHEN (cause = 'shipment_recorded'::text) THEN 'shipment.recorded'::text ELSE ('order.'::text || cause) END
+;
+
+CREATE OR REPLACE FUNCTION public.order_events_coming()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  PERFORM pg_current_xact_id();
+  PERFORM pg_notify('stampede_outbox', '');
+  RETURN NULL;
+END $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.orders_inserted()
@@ -547,6 +642,7 @@ END $function$
 ;
 
 CREATE TRIGGER attempts_changed AFTER UPDATE ON public.attempts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION attempts_changed();
+CREATE TRIGGER order_events_coming BEFORE INSERT ON public.order_events FOR EACH STATEMENT EXECUTE FUNCTION order_events_coming();
 CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
 CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION orders_updated();
 CREATE TRIGGER refund_changed AFTER UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refund_changed();
