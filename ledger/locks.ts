@@ -6,8 +6,11 @@
 
 const NAMESPACE = 0x5354n;
 
-/** `ingest`, `release`: the active worker of a sale. `seal`: whoever numbers movements, now. */
-export const LOCKS = { ingest: 1n, release: 2n, seal: 3n } as const;
+/**
+ * `ingest`, `release`: the active worker of a sale. `seal`: whoever numbers movements, now. `outbox`: the active worker
+ * of a sink, whose number is a hash of its name.
+ */
+export const LOCKS = { ingest: 1n, release: 2n, seal: 3n, outbox: 4n } as const;
 export type LockName = keyof typeof LOCKS;
 
 /** The key for pg_advisory_lock(bigint): 16 bits namespace, 8 bits name, 40 bits sale. */

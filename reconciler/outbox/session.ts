@@ -1,0 +1,73 @@
+/**
+ * The connection that the outbox stands on: it holds the locks by which each sink has one active dispatcher, hears of
+ * new events (NOTIFY), and the horizon is read over it. When it goes, all three go together, and begin anew.
+ */
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import { lockKey } from '../../ledger/locks.ts';
+import { clientConfig, type Queryable } from '../../platform/postgres.ts';
+
+/** Channel of the trigger order_events_coming. */
+const CHANNEL = 'stampede_outbox';
+/** A dead connection is noticed by the server after about this long, even if the machine vanished, s. */
+const KEEPALIVE_S = 10;
+
+export type Session = {
+  client: Queryable;
+  /** True if this session is who works for that name, now or already. */
+  tryLock(name: string): Promise<boolean>;
+  /** Aborted when the connection is gone. */
+  lost: AbortSignal;
+  close(): Promise<void>;
+};
+
+export type SessionOptions = {
+  url: string;
+  application_name: string;
+  /** Events may have come: somebody has committed some, or nobody can know. */
+  hear: () => void;
+  on_error: (error: Error) => void;
+};
+
+/** Rejects if the ledger cannot be reached. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const client = new pg.Client(clientConfig(options));
+  const gone = new AbortController();
+  const held = new Set<string>();
+  client.on('error', (error) => {
+    options.on_error(error);
+    gone.abort();
+  });
+  client.on('end', () => gone.abort());
+  client.on('notification', options.hear);
+  await client.connect();
+  await client.query(
+    `SET tcp_keepalives_idle = ${KEEPALIVE_S}; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3`,
+  );
+  await client.query(`LISTEN ${CHANNEL}`);
+  options.hear();
+
+  return {
+    client,
+    lost: gone.signal,
+    async tryLock(name) {
+      if (held.has(name)) return true;
+      const { rows } = await client.query<{ taken: boolean }>({
+        name: 'try_lock',
+        text: 'SELECT pg_try_advisory_lock($1::bigint) AS taken',
+        values: [lockKey('outbox', hashed(name))],
+      });
+      if (rows[0].taken) held.add(name);
+      return rows[0].taken;
+    },
+    async close() {
+      gone.abort();
+      await client.end().catch(() => {});
+    },
+  };
+}
+
+/** 40 bits, as many as a lock's key has room for. */
+function hashed(name: string): number {
+  return createHash('sha256').update(name).digest().readUIntBE(0, 5);
+}
