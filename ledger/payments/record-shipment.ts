@@ -49,6 +49,8 @@ export type ShipmentRecorded =
   | { kind: 'recorded' }
   /** Another parcel is recorded. */
   | { kind: 'conflict' }
+  /** Its money is gone: the provider gave it back by itself. Nothing was written. */
+  | { kind: 'unpaid' }
   | { kind: 'not_found' }
   | { kind: 'invalid_state'; state: OrderState };
 
@@ -58,7 +60,7 @@ export function recordShipment(
   request: ShipmentRequest,
   enqueue: (tx: Queryable, attemptIds: readonly string[]) => Promise<void>,
 ): Promise<ShipmentRecorded> {
-  return withTransaction(pool, async (tx): Promise<ShipmentRecorded> => {
+  const recorded = withTransaction(pool, async (tx): Promise<ShipmentRecorded> => {
     const { order_id, carrier = null, tracking_number = null, tracking_url = null, actor } = request;
     const [order] = await rows<{ state: OrderState }>(tx, LOCK, [request.tenant, order_id]);
     if (!order) return { kind: 'not_found' };
@@ -79,10 +81,19 @@ export function recordShipment(
     const shipped = await shipOrders(tx, [order_id]);
     if (shipped.length > 0) return { kind: 'shipped' };
     const attempts = await rows<{ id: string }>(tx, UNCAPTURED, [order_id]);
+    // Its money has gone without our doing: nothing is there that a parcel could be sent for.
+    if (attempts.length === 0) throw new Unpaid();
     await enqueue(
       tx,
       attempts.map(({ id }) => id),
     );
     return { kind: 'recorded' };
   });
+  return recorded.catch((error: unknown) => {
+    if (error instanceof Unpaid) return { kind: 'unpaid' };
+    throw error;
+  });
 }
+
+/** Undoes the transaction. */
+class Unpaid extends Error {}

@@ -5,7 +5,8 @@
  *
  * LOCK: $1 attempt ids
  * SETTLE: columns of one row an attempt: $1 ids  $2 states  $3 references  $4 decline codes
- *   $5 ms until somebody looks again
+ *   $5 ms until somebody looks again  $6 next actions (JSON)  $7 ms for which an authorization can be captured
+ *   $8 key numbers  $9 an error was answered  $10 the provider reads nothing
  */
 import type { AttemptState } from '../../domain/attempt-machine.ts';
 import { type Queryable, rows } from '../../platform/postgres.ts';
@@ -13,6 +14,8 @@ import { authorizeOrders } from '../orders/authorize-orders.ts';
 import { confirmOrders } from '../orders/confirm-orders.ts';
 import { failOrders } from '../orders/fail-orders.ts';
 import { ATTEMPT_COLUMNS, type AttemptRow } from './attempt-row.ts';
+import { closeRefunds } from './settle-refund.ts';
+import { shipOrders } from './ship-orders.ts';
 
 // Orders before attempts, in the order of their ids: everybody locks this way.
 const LOCK_ORDERS_OF_ATTEMPTS = {
@@ -27,13 +30,32 @@ const SETTLE_ATTEMPTS = {
   name: 'settle_attempts',
   text: `
     WITH news AS MATERIALIZED (
-      SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-        AS news (id, state, psp_ref, decline_code, look_again_ms)
+      SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+          $8::smallint[], $9::boolean[], $10::boolean[])
+        AS news (id, state, psp_ref, decline_code, look_again_ms, next_action, capture_within_ms,
+          key_no, answered, absent)
     ), settled AS (
       UPDATE attempts a SET
         state = news.state,
         psp_ref = coalesce(news.psp_ref, a.psp_ref),
         decline_code = coalesce(news.decline_code, a.decline_code),
+        next_action = CASE news.state
+          WHEN 'pending' THEN coalesce(news.next_action::jsonb, a.next_action)
+          WHEN 'unknown' THEN a.next_action
+        END,
+        refunded = CASE news.state WHEN 'refunded' THEN a.amount ELSE a.refunded END,
+        capture_by = coalesce(a.capture_by, now() + news.capture_within_ms * interval '1 millisecond'),
+        -- Of a step that goes on; another step begins with the first key.
+        key_no = CASE WHEN news.state IN (a.state, 'unknown') THEN greatest(a.key_no, news.key_no) ELSE 1 END,
+        erred_at = CASE
+          WHEN news.key_no > a.key_no THEN CASE WHEN news.answered THEN now() END
+          WHEN news.answered THEN coalesce(a.erred_at, now())
+          WHEN news.state IN (a.state, 'unknown') THEN a.erred_at
+        END,
+        absent_at = CASE
+          WHEN news.absent THEN coalesce(a.absent_at, now())
+          WHEN news.state IN (a.state, 'unknown') THEN a.absent_at
+        END,
         tries = CASE WHEN a.state = news.state THEN a.tries + 1 ELSE 0 END,
         next_look_at = now() + news.look_again_ms * interval '1 millisecond',
         updated_at = now()
@@ -52,6 +74,15 @@ export type AttemptNews = {
   state: AttemptState;
   psp_ref?: string | null;
   decline_code?: string | null;
+  /** For `pending`: what the buyer has to do. */
+  next_action?: object | null;
+  /** For `authorized`: how long it can be captured, ms. */
+  capture_within_ms?: number;
+  /** The number of the key that a call came to nothing certain under, and whether an error was answered. */
+  key_no?: number;
+  answered?: boolean;
+  /** The provider reads nothing under the attempt's name, and can't close it. */
+  absent?: boolean;
   /** When the sweep is to look again if nothing else happens, ms from now. */
   look_again_ms: number;
   /** For `declined`: no other attempt will follow, the order fails. */
@@ -65,11 +96,12 @@ export type Settled = {
   authorized: string[];
   confirmed: string[];
   payment_failed: string[];
+  shipped: string[];
 };
 
 /**
- * Money secured makes its order authorized, and on the checkout road confirmed as well; a final decline
- * makes it payment_failed. An order that is over stays so; its money is `reversal_wanted`.
+ * Money secured makes its order authorized, and on the checkout road confirmed as well; money taken ships an order
+ * whose parcel is recorded; a final decline makes it payment_failed. An order that is over stays so; its money is `reversal_wanted`.
  */
 export async function settleAttempts(
   tx: Queryable,
@@ -84,6 +116,11 @@ export async function settleAttempts(
     news.map((item) => item.psp_ref ?? null),
     news.map((item) => item.decline_code ?? null),
     news.map((item) => item.look_again_ms),
+    news.map((item) => (item.next_action ? JSON.stringify(item.next_action) : null)),
+    news.map((item) => item.capture_within_ms ?? null),
+    news.map((item) => item.key_no ?? null),
+    news.map((item) => item.answered ?? false),
+    news.map((item) => item.absent ?? false),
   ]);
   const secured = attempts.filter(
     (a) => (a.state === 'authorized' || a.state === 'captured') && !a.reversal_wanted,
@@ -104,5 +141,14 @@ export async function settleAttempts(
   const payment_failed = failing.length
     ? await failOrders(tx, failing, { cause: 'payment_declined', actor })
     : [];
-  return { attempts, authorized, confirmed, payment_failed };
+  const captured = attempts.filter((a) => a.state === 'captured' && a.order_state === 'confirmed');
+  const shipped = captured.length
+    ? await shipOrders(
+        tx,
+        captured.map((a) => a.order_id),
+      )
+    : [];
+  const gone = attempts.filter((a) => a.state === 'refunded').map((a) => a.id);
+  if (gone.length > 0) await closeRefunds(tx, gone);
+  return { attempts, authorized, confirmed, payment_failed, shipped };
 }

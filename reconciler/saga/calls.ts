@@ -4,42 +4,71 @@
  * before: somebody else has the work by then.
  */
 
+import type { PaymentMethod } from '../../domain/types.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
-import { idempotencyKey, type LookUp, type Outcome, type Psp, type Step } from '../../payments/port.ts';
+import {
+  type AuthorizeRequest,
+  type Created,
+  idempotencyKey,
+  type LookUp,
+  type Outcome,
+  type Psp,
+  type Step,
+} from '../../payments/port.ts';
 import type { Providers } from '../../payments/providers.ts';
 import type { SagaMetrics } from './metrics.ts';
 
-/** A payment is created by `authorize`. */
-type ChargingStep = Exclude<Step, 'create'>;
-
-export type Calls = {
-  look(attempt: AttemptRow, until_ms: number): Promise<LookUp>;
-  /** `amount`: for capture and refund, minor units. */
-  step(step: ChargingStep, attempt: AttemptRow, until_ms: number, amount?: number): Promise<Outcome>;
+export type StepCall = {
+  step: Exclude<Step, 'create'>;
+  key_no: number;
+  /** For refund, minor units; else the attempt's amount. */
+  amount?: number;
+  /** Of an operator's partial refund. */
+  refund_id?: string;
 };
 
-const NOT_CALLED = { kind: 'unknown', reason: 'not_called' } as const;
+export type Calls = {
+  /** The provider of an attempt; undefined if it is not configured here (any more). */
+  pspOf(attempt: AttemptRow): Psp | undefined;
+  look(attempt: AttemptRow, until_ms: number): Promise<LookUp>;
+  create(attempt: AttemptRow, until_ms: number, key_no: number): Promise<Created>;
+  step(attempt: AttemptRow, until_ms: number, call: StepCall): Promise<Outcome>;
+};
+
+export type CallsOptions = {
+  /** At once, for each provider. */
+  concurrency: number;
+  /** Where a provider's page leads the buyer of an order afterwards. */
+  return_url: (order_id: string) => string;
+};
+
+export const NOT_CALLED = { kind: 'unknown', reason: 'not_called' } as const;
+export const NOT_CONFIGURED = { kind: 'unknown', reason: 'not_configured' } as const;
 
 /** `until_ms` is a time of performance.now(), which no clock setting moves. */
-export function createCalls(providers: Providers, metrics: SagaMetrics, concurrency: number): Calls {
+export function createCalls(providers: Providers, metrics: SagaMetrics, options: CallsOptions): Calls {
   const gates = new Map<string, Gate>();
 
   async function call<T extends { kind: string }>(
     attempt: AttemptRow,
-    step: ChargingStep | 'look_up',
+    step: Step | 'look_up',
     until_ms: number,
     run: (psp: Psp) => Promise<T>,
-  ): Promise<T | typeof NOT_CALLED> {
+  ): Promise<T | typeof NOT_CALLED | typeof NOT_CONFIGURED> {
     const psp = providers.byName(attempt.psp);
-    if (!psp) return { ...NOT_CALLED };
-    const gate = gates.get(psp.name) ?? createGate(concurrency);
-    gates.set(psp.name, gate);
-    await gate.enter();
+    if (!psp) return NOT_CONFIGURED;
+    let gate = gates.get(psp.name);
+    if (!gate) {
+      gate = createGate(options.concurrency);
+      gates.set(psp.name, gate);
+    }
+    const wait = gate.enter();
+    if (wait) await wait;
     try {
       if (performance.now() > until_ms) return NOT_CALLED;
-      const end = metrics.seconds.startTimer({ provider: psp.name, step });
+      const begun_ms = performance.now();
       const result = await run(psp);
-      end();
+      metrics.seconds.observe({ provider: psp.name, step }, (performance.now() - begun_ms) / 1_000);
       metrics.steps.inc({ provider: psp.name, step, outcome: result.kind });
       return result;
     } finally {
@@ -47,35 +76,39 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, concurre
     }
   }
 
+  function requestOf(attempt: AttemptRow, idempotency_key: string): AuthorizeRequest {
+    const { order_id, token, expires_at, amount, currency, psp_ref } = attempt;
+    return {
+      ...{ reference: attempt.id, psp_ref, order_id, idempotency_key, amount, currency },
+      payment_method: { type: attempt.method_type as PaymentMethod['type'], token },
+      expires_at,
+      return_url: options.return_url(order_id),
+    };
+  }
+
   return {
+    pspOf: (attempt) => providers.byName(attempt.psp),
     look: (attempt, until_ms) =>
       call(attempt, 'look_up', until_ms, (psp) =>
         psp.lookUp({ reference: attempt.id, psp_ref: attempt.psp_ref }),
       ),
-    step: (step, attempt, until_ms, amount = attempt.amount) =>
+    create: (attempt, until_ms, key_no) =>
+      call(attempt, 'create', until_ms, (psp) => {
+        if (!psp.create) throw new Error(`${psp.name} has no step create`);
+        return psp.create(requestOf(attempt, idempotencyKey(attempt.id, 'create', key_no)));
+      }),
+    step: (attempt, until_ms, { step, key_no, refund_id, amount = attempt.amount }) =>
       call(attempt, step, until_ms, (psp) => {
-        const request = {
-          reference: attempt.id,
-          psp_ref: attempt.psp_ref,
-          idempotency_key: idempotencyKey(attempt.id, step),
-          amount,
-          currency: attempt.currency,
-        };
-        if (step !== 'authorize') return psp[step](request);
-        const { order_id, token, expires_at } = attempt;
-        const type = attempt.method_type as 'card' | 'upi' | 'wallet';
-        return psp.authorize({
-          ...request,
-          order_id,
-          payment_method: { type, token },
-          expires_at,
-          return_url: '',
-        });
+        const idempotency_key = idempotencyKey(attempt.id, step, key_no, refund_id);
+        if (step === 'authorize') return psp.authorize(requestOf(attempt, idempotency_key));
+        const { psp_ref, currency } = attempt;
+        return psp[step]({ reference: attempt.id, psp_ref, idempotency_key, amount, currency });
       }),
   };
 }
 
-type Gate = { enter(): Promise<void>; leave(): void };
+/** `enter` returns undefined where there is a place at once. */
+type Gate = { enter(): Promise<void> | undefined; leave(): void };
 
 /** First come, first served. */
 function createGate(places: number): Gate {
@@ -85,7 +118,7 @@ function createGate(places: number): Gate {
     enter() {
       if (free > 0) {
         free -= 1;
-        return Promise.resolve();
+        return undefined;
       }
       return new Promise((resolve) => waiting.push(resolve));
     },

@@ -19,6 +19,8 @@ const DEAD_LETTERS = {
     ) OR EXISTS (
       SELECT FROM orders o
       WHERE o.id IN (SELECT jsonb_array_elements_text(j.data -> 'order_ids')) AND o.state = 'reserved'
+    ) OR EXISTS (
+      SELECT FROM refunds r WHERE r.id = (j.data ->> 'refund_id')::uuid AND r.state = 'wanted'
     ) AS open
     FROM pgboss.job j WHERE j.name = $1 AND j.state = 'created'
     ORDER BY j.created_on LIMIT 1000`,

@@ -6,16 +6,18 @@ import { type AttemptState, canAttemptTransition } from '../../domain/attempt-ma
 import { ATTEMPTS_MAX } from '../../domain/limits.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import type { AttemptNews } from '../../ledger/payments/settle-attempts.ts';
-import type { Payment } from '../../payments/port.ts';
+import type { NextAction, Payment } from '../../payments/port.ts';
 import { isOver } from './steps.ts';
 
 export type Finding =
-  /** How the payment stands at its provider. */
-  | { kind: 'payment'; payment: Payment }
+  /** How the payment stands at its provider. `key_no`, `answered`: of a call that was refused. */
+  | { kind: 'payment'; payment: Payment; next_action?: NextAction; key_no?: number; answered?: true }
   /** Refused, with nothing there. */
   | { kind: 'declined'; code: string }
-  /** Nothing certain. */
-  | { kind: 'unknown'; reason: string }
+  /** Wanted back, and nothing is there or will be. */
+  | { kind: 'nothing' }
+  /** Nothing certain. `key_no`: of the call that did not tell. `absent`: nothing is there, but may be to come. */
+  | { kind: 'unknown'; reason: string; key_no?: number; answered?: true; absent?: true }
   /** There was nothing to do or to learn. */
   | { kind: 'idle' };
 
@@ -47,8 +49,15 @@ export function newsOf(attempt: AttemptRow, finding: Finding): AttemptNews[] {
     case 'unknown':
       // What is known stays known: that a capture's answer is lost says nothing about the authorization.
       return [
-        { id, state: state === 'pending' ? 'unknown' : state, look_again_ms: lookAgain('unknown', attempt) },
+        {
+          id,
+          state: state === 'pending' ? 'unknown' : state,
+          look_again_ms: lookAgain('unknown', attempt),
+          ...{ key_no: finding.key_no, answered: finding.answered, absent: finding.absent },
+        },
       ];
+    case 'nothing':
+      return pathTo(state, 'voided').map((step) => ({ id, state: step, look_again_ms: 0 }));
     case 'declined':
       return [
         {
@@ -65,8 +74,10 @@ export function newsOf(attempt: AttemptRow, finding: Finding): AttemptNews[] {
       return path.map((step) => ({
         id,
         state: step,
-        psp_ref: payment.psp_ref,
+        psp_ref: payment.psp_ref || null,
         decline_code: payment.decline_code,
+        next_action: finding.next_action ?? payment.next_action,
+        ...{ key_no: finding.key_no, answered: finding.answered },
         look_again_ms: lookAgain(step, attempt),
         final: isLastTry(attempt),
       }));
@@ -80,7 +91,7 @@ export function wrongMoney(attempt: AttemptRow, payment: Payment): string | unde
   if (payment.status !== 'authorized' && payment.status !== 'captured') return undefined;
   if (payment.currency !== attempt.currency) return 'currency';
   if (payment.amount !== attempt.amount) return 'amount';
-  if (payment.status === 'captured' && payment.captured !== attempt.amount) return 'captured amount';
+  if (payment.status === 'captured' && payment.captured !== attempt.amount) return 'captured_amount';
   return undefined;
 }
 

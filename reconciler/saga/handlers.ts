@@ -5,12 +5,13 @@
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import { attemptsById } from '../../ledger/payments/find-attempts.ts';
 import { recordAttempts } from '../../ledger/payments/record-attempts.ts';
-import type { AttemptsJob, AuthorizeJob } from '../../payments/jobs/enqueue.ts';
+import type { AttemptsJob, AuthorizeJob, RefundJob } from '../../payments/jobs/enqueue.ts';
 import type { QueueName } from '../../payments/jobs/queues.ts';
 import type { Providers } from '../../payments/providers.ts';
 import { type Pool, withTransaction } from '../../platform/postgres.ts';
 import type { Advance } from './advance.ts';
 import { LOOK_AGAIN_MS } from './findings.ts';
+import type { Refunder } from './refunds.ts';
 import type { Settler } from './settler.ts';
 import { isOver } from './steps.ts';
 
@@ -23,6 +24,7 @@ export type HandlerParts = {
   settler: Settler;
   advance: Advance;
   reverse: Advance;
+  refund: Refunder;
   /** Told of every call that came to nothing certain, and why. */
   on_unknown: (attempt: AttemptRow, reason: string) => void;
 };
@@ -74,7 +76,10 @@ export function createHandlers(parts: HandlerParts): Record<Exclude<QueueName, '
       const how = (attempt: AttemptRow) => (isOver(attempt.state) ? parts.reverse : parts.advance);
       await each(attempts, until_ms, { own_job: true, how });
     },
-    'saga-refund': () => Promise.reject(new Error('refunds are not carried out yet')),
+    'saga-refund': async (data, until_ms) => {
+      const again = await parts.refund((data as RefundJob).refund_id, until_ms);
+      if (again) throw new Error(again);
+    },
     'saga-retry': async (data, until_ms) => {
       const attempts = await attemptsById(pool, (data as AttemptsJob).attempt_ids);
       const how = (attempt: AttemptRow) => (isOver(attempt.state) ? parts.reverse : parts.advance);

@@ -18,15 +18,18 @@ import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { stepErrors } from '../step-errors.ts';
 import { createAdvance } from './advance.ts';
-import { createCalls } from './calls.ts';
+import { createCalls, NOT_CONFIGURED } from './calls.ts';
 import { settleDeadLetters } from './dead-letters.ts';
 import { createHandlers } from './handlers.ts';
 import { settleInbox } from './inbox.ts';
 import { listen } from './listener.ts';
 import { createSagaMetrics, STUCK_STATES } from './metrics.ts';
 import { startQueueWorker } from './queue-worker.ts';
+import { createReferenceStore } from './references.ts';
+import { createRefunder } from './refunds.ts';
 import { createSettler } from './settler.ts';
-import { sweepAttempts, sweepOrders } from './sweep.ts';
+import { captureWithinMs, type Patience } from './steps.ts';
+import { sweepAttempts, sweepOrders, sweepRefunds } from './sweep.ts';
 import { takeOver } from './take-over.ts';
 import { createWaker, type Waker } from './waker.ts';
 
@@ -42,6 +45,9 @@ export type SagaOptions = {
   /** Awaited before jobs are fetched; resolves soon, come what may. */
   give_way?: () => Promise<void>;
   timings?: Partial<SagaTimings>;
+  patience?: Partial<Patience>;
+  /** Where buyers reach the shop: a provider's page leads back there. */
+  public_url?: string;
 };
 
 export type SagaTimings = {
@@ -72,6 +78,10 @@ const TIMINGS: SagaTimings = {
 /** Half of a job's time: a call that begins by then has ended, and is written, before somebody else gets the job. */
 const CALL_WINDOW_MS = (JOB_EXPIRES_S * 1_000) / 2;
 const STOP_PATIENCE_MS = 1_200;
+/** Calls under one key begin within CALL_WINDOW_MS of the row that says so, and end by the adapters' own timers. */
+const PATIENCE: Patience = { same_key_ms: 30_000, quiet_ms: CALL_WINDOW_MS + 60_000 };
+/** Beginnings of reasons that somebody has to look into. */
+const ANOMALIES = ['wrong_', 'payment_lost', NOT_CONFIGURED.reason];
 /** A payment that has not come to its end after so long is stuck. */
 const STUCK_AFTER_MS = 120_000;
 
@@ -118,25 +128,51 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
 
   // Nothing below fails: who could not start may try again.
   const metrics = createSagaMetrics(options.registry);
-  const calls = createCalls(providers, metrics, options.concurrency ?? CONCURRENCY);
-  const settler = createSettler(pool, ({ voided, refunded, unpaid }) => {
-    if (voided > 0) metrics.reversals.inc({ outcome: 'voided' }, voided);
-    if (refunded > 0) metrics.reversals.inc({ outcome: 'refunded' }, refunded);
-    if (unpaid.length === 0) return;
-    metrics.anomalies.inc({ what: 'payment_gone' }, unpaid.length);
-    log.error({ orders: unpaid }, 'money of confirmed orders has gone: the provider gave it back by itself');
+  const patience = { ...PATIENCE, ...options.patience };
+  const calls = createCalls(providers, metrics, {
+    concurrency: options.concurrency ?? CONCURRENCY,
+    return_url: (order_id) => `${options.public_url ?? ''}/?order=${order_id}`,
+  });
+  const settler = createSettler({
+    pool,
+    capture_within_ms: (psp) => captureWithinMs(providers, psp),
+    on_settled({ voided, refunded, unpaid }) {
+      if (voided > 0) metrics.reversals.inc({ outcome: 'voided' }, voided);
+      if (refunded > 0) metrics.reversals.inc({ outcome: 'refunded' }, refunded);
+      if (unpaid.length === 0) return;
+      metrics.anomalies.inc({ what: 'payment_gone' }, unpaid.length);
+      log.error(
+        { orders: unpaid },
+        'money of confirmed orders has gone: the provider gave it back by itself',
+      );
+    },
+  });
+  const refund = createRefunder({
+    ...{ pool, calls, patience },
+    on_over: (outcome) => metrics.refunds.inc({ outcome }),
+    on_foreign({ refund: { id, order_id } }) {
+      metrics.anomalies.inc({ what: 'foreign_refund' });
+      log.error(
+        { refund: id, order: order_id },
+        'the provider has given back money that nobody here asked for',
+      );
+    },
   });
   const handlers = createHandlers({
     pool,
     providers,
     settler,
-    ...createAdvance(calls),
+    ...createAdvance({ calls, storeReference: createReferenceStore(pool), patience }),
+    refund,
     on_unknown: (attempt, reason) => {
       const what = { attempt: attempt.id, order: attempt.order_id, state: attempt.state, reason };
-      if (!reason.startsWith('wrong_') && reason !== 'payment_lost')
-        return log.debug(what, 'outcome unknown');
+      const anomaly = ANOMALIES.find((prefix) => reason.startsWith(prefix));
+      if (!anomaly) return log.debug(what, 'outcome unknown');
       metrics.anomalies.inc({ what: reason });
-      log.error(what, 'the provider holds something else than was asked for');
+      if (reason !== NOT_CONFIGURED.reason)
+        return log.error(what, 'the provider holds something else than was asked for');
+      const psp = attempt.psp;
+      log.error({ ...what, psp }, 'the provider of this payment is not configured: the payment stands still');
     },
   });
 
@@ -157,7 +193,10 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   });
   const inbox = repeat('inbox', timings.poll_ms, log, () => settleInbox(pool, providers, settler));
   wakes.set('inbox', inbox.wake);
-  const sweep = repeat('sweep', timings.sweep_ms, log, async () => (await sweepAttempts(pool)) > 0);
+  const sweep = repeat('sweep', timings.sweep_ms, log, async () => {
+    const found = [await sweepAttempts(pool), await sweepRefunds(pool)];
+    return Math.max(...found) > 0;
+  });
   const orders = repeat('orders', timings.unbegun_ms / 2, log, async () => {
     const backlog = () => boss.getQueueSize('saga-authorize', { before: 'completed' });
     const found = await sweepOrders(pool, timings.unbegun_ms, backlog);

@@ -27,9 +27,20 @@ export type Settle = {
   unpaid: string[];
 };
 
-/** No attempt may be in it twice. Throws if the ledger is away; then nothing was written, or all of it. */
-export function settle(pool: Pool, settlements: readonly Settlement[]): Promise<Settle> {
-  const paths = settlements.map(({ attempt, finding }) => newsOf(attempt, finding));
+/**
+ * No attempt may be in it twice. Throws if the ledger is away; then nothing was written, or all of it.
+ * `capture_within_ms`: how long an authorization of a provider can be captured.
+ */
+export function settle(
+  pool: Pool,
+  settlements: readonly Settlement[],
+  capture_within_ms: (psp: string) => number | undefined,
+): Promise<Settle> {
+  const paths = settlements.map(({ attempt, finding }) =>
+    newsOf(attempt, finding).map((news) =>
+      news.state === 'authorized' ? { ...news, capture_within_ms: capture_within_ms(attempt.psp) } : news,
+    ),
+  );
   const before = new Map(settlements.map(({ attempt }) => [attempt.id, attempt]));
   const retries = settlements.filter(needsJob).map(({ attempt }) => attempt.id);
   return withTransaction(pool, async (tx) => {
@@ -79,7 +90,9 @@ async function enqueueNext(
 ): Promise<void> {
   const confirmed = new Set(settled.confirmed);
   const holding = moved.filter((attempt) => attempt.state === 'authorized' || attempt.state === 'captured');
-  const due = holding.filter((attempt) => attempt.state === 'authorized' && confirmed.has(attempt.order_id));
+  const due = holding.filter(
+    (attempt) => attempt.state === 'authorized' && attempt.capture_wanted && confirmed.has(attempt.order_id),
+  );
   const unwanted = new Set(holding.filter((attempt) => attempt.reversal_wanted));
   // Its order ended while the provider was asked: this write has just put off the look that the ending had asked for.
   for (const attempt of settled.attempts) {

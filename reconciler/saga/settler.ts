@@ -16,7 +16,15 @@ const WRITES_AT_ONCE = 2;
 
 type Waiting = { settlement: Settlement; resolve: () => void; reject: (error: unknown) => void };
 
-export function createSettler(pool: Pool, on_settled: (result: Settle) => void): Settler {
+export type SettlerOptions = {
+  pool: Pool;
+  /** How long an authorization of a provider can be captured, ms. */
+  capture_within_ms: (psp: string) => number | undefined;
+  on_settled: (result: Settle) => void;
+};
+
+export function createSettler(options: SettlerOptions): Settler {
+  const { pool, on_settled } = options;
   let queue: Waiting[] = [];
   /** Attempts in writes under way: what comes about them next waits, so that findings are written in order. */
   const busy = new Set<string>();
@@ -69,6 +77,7 @@ export function createSettler(pool: Pool, on_settled: (result: Settle) => void):
         await settle(
           pool,
           batch.map(({ settlement }) => settlement),
+          options.capture_within_ms,
         ),
       );
       for (const { resolve } of batch) resolve();

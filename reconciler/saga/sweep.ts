@@ -4,8 +4,9 @@
  */
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import { claimAttempts } from '../../ledger/payments/claim-attempts.ts';
+import { claimRefunds } from '../../ledger/payments/settle-refund.ts';
 import { unbegunOrders } from '../../ledger/payments/unbegun-orders.ts';
-import { enqueueAttempts, enqueueAuthorize } from '../../payments/jobs/enqueue.ts';
+import { enqueueAttempts, enqueueAuthorize, enqueueRefunds } from '../../payments/jobs/enqueue.ts';
 import { type Pool, withTransaction } from '../../platform/postgres.ts';
 import { nextStep, type SagaStep } from './steps.ts';
 
@@ -21,6 +22,15 @@ export function sweepAttempts(pool: Pool): Promise<number> {
     await enqueueAttempts(tx, 'saga-capture', idsOf(attempts, 'capture'));
     await enqueueAttempts(tx, 'saga-reverse', idsOf(attempts, 'reverse'));
     return attempts.length;
+  });
+}
+
+/** Returns how many refunds it found. */
+export function sweepRefunds(pool: Pool): Promise<number> {
+  return withTransaction(pool, async (tx) => {
+    const refunds = await claimRefunds(tx, { limit: BATCH, lease_ms: LEASE_MS });
+    await enqueueRefunds(tx, refunds);
+    return refunds.length;
   });
 }
 

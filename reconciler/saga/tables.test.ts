@@ -9,7 +9,11 @@ describe('the next step', () => {
   const standings = ATTEMPT_STATES.flatMap((state) =>
     ORDER_STATES.flatMap((order_state) =>
       [true, false].flatMap((reversal_wanted) =>
-        [true, false].map((made) => ({ state, order_state, reversal_wanted, made })),
+        [true, false].flatMap((made) =>
+          [true, false].map((capture_wanted) => ({
+            ...{ state, order_state, reversal_wanted, made, capture_wanted },
+          })),
+        ),
       ),
     ),
   );
@@ -20,12 +24,14 @@ describe('the next step', () => {
     }
   });
 
-  test('takes money only of confirmed orders, and never what is wanted back', () => {
+  test('takes money only of confirmed orders, when it is to be taken, and never what is wanted back', () => {
     const captures = standings.filter((one) => nextStep(one) === 'capture');
     expect(new Set(captures.map((one) => one.order_state))).toEqual(
       new Set(['confirmed', 'shipped', 'delivered']),
     );
-    expect(captures.every((one) => one.state === 'authorized' && !one.reversal_wanted)).toBe(true);
+    expect(
+      captures.every((one) => one.state === 'authorized' && one.capture_wanted && !one.reversal_wanted),
+    ).toBe(true);
   });
 
   test('is the reversal for whatever may hold money that is wanted back', () => {
