@@ -45,6 +45,12 @@ export type Config = {
   sandbox_dir: string;
   /** How long stream entries are kept after the ledger has ingested them, ms. */
   stream_keep_ms: number;
+  /** Merchants' webhooks are signed with what is derived from it; without it there are none. */
+  webhook_signing_key?: string;
+  /** Development: webhooks to this machine, and http:// to them. */
+  webhook_allow_http: boolean;
+  /** How long deliveries that are over are kept, days. */
+  webhook_keep_days: number;
   /** Where notices by e-mail go out; without it there are none. */
   smtp_url?: string;
   /** Whom they are from; required with smtp_url. */
@@ -104,6 +110,9 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     sandbox_port: port(env, 'SANDBOX_PORT', 3002),
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),
+    webhook_signing_key: longSecret(env, 'WEBHOOK_SIGNING_KEY'),
+    webhook_allow_http: env.WEBHOOK_ALLOW_HTTP ? flag(env, 'WEBHOOK_ALLOW_HTTP') : local_stack,
+    webhook_keep_days: count(env, 'WEBHOOK_KEEP_DAYS', 30, 3_650),
     smtp_url: url(env, 'SMTP_URL', ['smtp:', 'smtps:']),
     mail_from: mailAddress(env, 'MAIL_FROM'),
     mail_reply_to: mailAddress(env, 'MAIL_REPLY_TO'),
@@ -227,6 +236,17 @@ function seconds(env: NodeJS.ProcessEnv, key: string, fallback: number): number 
     throw new ConfigError(`${key} must be a whole number of seconds from 1 (it is "${text}")`);
   }
   return Number(text);
+}
+
+const SECRET_BYTES_MIN = 32;
+
+function longSecret(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = env[key];
+  if (!text) return undefined;
+  if (Buffer.byteLength(text) < SECRET_BYTES_MIN) {
+    throw new ConfigError(`${key} must have ${SECRET_BYTES_MIN} characters or more, made by chance`);
+  }
+  return text;
 }
 
 function networks(env: NodeJS.ProcessEnv, key: string): Network[] {

@@ -134,6 +134,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       PSP_SANDBOX_URL: `http://127.0.0.1:${sandbox_port}`,
       PSP_SANDBOX_SECRET: settings.psp_sandbox_secret ?? state.psp_secret,
       PSP_SANDBOX_WEBHOOK_URL: `http://${host === 'localhost' ? '127.0.0.1' : host}:${settings.port}/v1/webhooks/sandbox`,
+      WEBHOOK_SIGNING_KEY: settings.webhook_signing_key ?? state.webhook_key,
       DEMO_SALE: demo.id,
     };
     const startProcess = (name: 'engine' | 'reconciler' | 'sandbox', main: string, more = {}) => {

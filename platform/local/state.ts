@@ -7,6 +7,7 @@ export type StackState = {
   ports: { redis?: number; postgres?: number; reconciler?: number; sandbox?: number };
   jwt_secret: string;
   psp_secret: string;
+  webhook_key: string;
   /** Where the engine answered at the last start; absent until one has succeeded. */
   url?: string;
   demo?: { id: string; closes_at: string };
@@ -15,7 +16,9 @@ export type StackState = {
 /** What is remembered, or secrets made just now: save them before using them. */
 export function loadState(folder: string): StackState {
   const secret = () => randomBytes(32).toString('base64url');
-  return readJson<StackState>(stateFile(folder)) ?? { ports: {}, jwt_secret: secret(), psp_secret: secret() };
+  const fresh = { ports: {}, jwt_secret: secret(), psp_secret: secret(), webhook_key: secret() };
+  // A folder from before one of them was needed gets it now.
+  return { ...fresh, ...readJson<StackState>(stateFile(folder)) };
 }
 
 export function saveState(folder: string, state: StackState): void {
