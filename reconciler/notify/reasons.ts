@@ -1,4 +1,5 @@
-/** Why a payment failed, in words for its buyer, and what to do next. Providers have hundreds of codes; these say more than "declined". */
+/** Why a payment failed, in words for its buyer, and what to do next. Providers have hundreds of codes; these say more than "declined".
+ * A card that was lost, stolen or suspected is no word for whoever holds it now: those read as a plain decline. */
 
 export type Reason = { text: string; advice: string };
 
@@ -19,10 +20,6 @@ const REASONS: Readonly<Record<string, Reason>> = {
     advice: 'Buy again and confirm the payment in your banking app when it asks.',
   },
   invalid_token: { text: 'The details of the payment could not be used.', advice: OTHER_CARD },
-  fraud: {
-    text: 'The payment was refused for safety.',
-    advice: 'Your bank can say why. Or buy again with another card.',
-  },
   limit_exceeded: {
     text: 'The payment is above a limit that your bank has set.',
     advice: 'Your bank can raise the limit. Or buy again with another card.',
@@ -33,6 +30,19 @@ const REASONS: Readonly<Record<string, Reason>> = {
   },
 };
 
+const PLAIN_DECLINES = [
+  'declined',
+  'generic_decline',
+  'do_not_honor',
+  'lost_card',
+  'stolen_card',
+  'lost_or_stolen',
+  'pickup_card',
+  'restricted_card',
+  'fraudulent',
+  'suspected_fraud',
+];
+
 const SAME_AS: Readonly<Record<string, keyof typeof REASONS>> = {
   insufficient_balance: 'insufficient_funds',
   insufficient_fund: 'insufficient_funds',
@@ -41,11 +51,14 @@ const SAME_AS: Readonly<Record<string, keyof typeof REASONS>> = {
   authentication_not_completed: 'authentication_failed',
   three_ds_failed: 'authentication_failed',
   card_expired: 'expired_card',
-  fraudulent: 'fraud',
   card_velocity_exceeded: 'limit_exceeded',
   withdrawal_count_limit_exceeded: 'limit_exceeded',
   expire: 'expired',
   timeout: 'expired',
+  payment_expired: 'expired',
+  abandoned: 'expired',
+  amount_too_large: 'limit_exceeded',
+  ...Object.fromEntries(PLAIN_DECLINES.map((code) => [code, 'card_declined'])),
 };
 
 const UNKNOWN: Reason = {
