@@ -114,7 +114,9 @@ export type WebhookHeaders = Readonly<Record<string, string | undefined>>;
 export type VerifiedWebhook =
   | { kind: 'genuine'; event_id: string; body: unknown }
   /** Signature missing, wrong or too old, or not what this provider sends. */
-  | { kind: 'refused'; reason: string };
+  | { kind: 'refused'; reason: string }
+  /** Whoever has to say so did not answer: the provider is to send it again. */
+  | { kind: 'unsure'; reason: string };
 
 export type Psp = {
   name: string;
@@ -131,7 +133,11 @@ export type Psp = {
   refund(request: AmountRequest): Promise<Outcome>;
   lookUp(request: LookUpRequest): Promise<LookUp>;
   /** Verifies over the raw bytes. `body` is what to keep; `readEvent` reads it. */
-  verifyWebhook(headers: WebhookHeaders, raw: Buffer, now_ms: number): VerifiedWebhook;
+  verifyWebhook(
+    headers: WebhookHeaders,
+    raw: Buffer,
+    now_ms: number,
+  ): VerifiedWebhook | Promise<VerifiedWebhook>;
   /** The payment that a kept webhook body tells of; undefined if it tells of none. */
   readEvent(body: unknown): Payment | undefined;
   /** Ends idle connections. */

@@ -129,7 +129,7 @@ test('pm_late is pending, succeeds after the deadline it was told, and says so b
   });
   await vi.waitFor(() => expect(received).toHaveLength(1), 5_000);
   const { headers, raw } = received[0];
-  const verified = psp.verifyWebhook(headers, raw, Date.now());
+  const verified = await psp.verifyWebhook(headers, raw, Date.now());
   expect(verified.kind).toBe('genuine');
   const body = verified.kind === 'genuine' ? verified.body : undefined;
   expect(psp.readEvent(body)).toMatchObject({
@@ -217,14 +217,14 @@ test('a forged, changed or old webhook is refused', async () => {
   await psp.authorize(payment('pm_timeout'));
   await vi.waitFor(() => expect(received).toHaveLength(1), 5_000);
   const { headers, raw } = received[0];
-  const verdict = (changed: Partial<typeof headers>, body = raw, now_ms = Date.now()) =>
-    psp.verifyWebhook({ ...headers, ...changed }, body, now_ms).kind;
-  expect(verdict({})).toBe('genuine');
-  expect(verdict({ [SIGNATURE_HEADER]: undefined })).toBe('refused');
-  expect(verdict({ [SIGNATURE_HEADER]: 'v1=1' })).toBe('refused');
-  expect(verdict({}, Buffer.concat([raw, Buffer.from(' ')]))).toBe('refused');
-  expect(verdict({}, raw, Date.now() + 301_000)).toBe('refused');
-  expect(verdict({}, raw, Date.now() - 302_000)).toBe('refused');
+  const verdict = async (changed: Partial<typeof headers>, body = raw, now_ms = Date.now()) =>
+    (await psp.verifyWebhook({ ...headers, ...changed }, body, now_ms)).kind;
+  expect(await verdict({})).toBe('genuine');
+  expect(await verdict({ [SIGNATURE_HEADER]: undefined })).toBe('refused');
+  expect(await verdict({ [SIGNATURE_HEADER]: 'v1=1' })).toBe('refused');
+  expect(await verdict({}, Buffer.concat([raw, Buffer.from(' ')]))).toBe('refused');
+  expect(await verdict({}, raw, Date.now() + 301_000)).toBe('refused');
+  expect(await verdict({}, raw, Date.now() - 302_000)).toBe('refused');
 });
 
 test('faults strike as asked: 500 after doing it, no answer, down', async () => {
