@@ -48,11 +48,21 @@ export function loadTemplates(folder?: string): Templates {
       return {
         subject,
         text: `${render('layout.txt', whole, plain, partials(`${notice}.txt`)).trim()}\n`,
-        html: render('layout.html', whole, mustache.escape, partials(`${notice}.html`)),
+        html: render('layout.html', whole, escapeHtml, partials(`${notice}.html`)),
       };
     },
     text: (view) => render(`${view.notice}.sms.txt`, view, plain).trim(),
   };
+}
+
+/** For text and for attributes in quotes. */
+function escapeHtml(text: string): string {
+  return String(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
 }
 
 const writer = new mustache.Writer();
