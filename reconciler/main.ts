@@ -12,6 +12,9 @@ import { checkRedis } from '../platform/redis-check.ts';
 import { createGiveWay } from './give-way.ts';
 import { runLoop } from './loop.ts';
 import { startOpsServer } from './ops-server.ts';
+import { runOutboxRole } from './outbox/outbox-role.ts';
+import { createWebhookSink } from './outbox/webhooks/sink.ts';
+import { runWebhookRole } from './outbox/webhooks/webhook-role.ts';
 import { createReconciler } from './reconciler.ts';
 import { type Saga, startSaga } from './saga/saga.ts';
 import { createSaleLocks } from './sale-locks.ts';
@@ -29,6 +32,8 @@ async function main(): Promise<void> {
   const db = createPool({ url, max: 12, application_name: 'stampede-reconciler', on_error });
   // A pool of its own: payments that wait for their provider must not keep stock waiting.
   const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', on_error });
+  // And what others are told must keep neither waiting.
+  const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
   countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);
   let saga: Saga | undefined;
@@ -65,14 +70,29 @@ async function main(): Promise<void> {
     signal.addEventListener('abort', () => resolve(saga?.stop()), { once: true });
     if (signal.aborted) resolve(saga?.stop());
   });
-  await Promise.all([reconciler.run(signal), paid]);
+  await Promise.all([reconciler.run(signal), paid, runOutbox()]);
   providers.close();
   await locks.close();
-  await Promise.all([db.end(), sagaDb.end()]);
+  await Promise.all([db.end(), sagaDb.end(), outboxDb.end()]);
   redis.disconnect();
   server.close();
   server.closeAllConnections();
   process.exit(0);
+
+  /** Events of orders, and whom they are for: each sink, and what carries out what it has written down. */
+  async function runOutbox(): Promise<void> {
+    const shared = { pool: outboxDb, database_url: url, registry, log };
+    const { webhook_signing_key: signing_key, webhook_keep_days: keep_days } = config;
+    if (!signing_key) log.info('WEBHOOK_SIGNING_KEY is not set: merchants cannot be told by webhooks');
+    await Promise.all([
+      runOutboxRole({ ...shared, sinks: [createWebhookSink()], give_way }, signal),
+      signing_key &&
+        runWebhookRole(
+          { ...shared, signing_key, keep_days, target: { local: config.webhook_allow_http } },
+          signal,
+        ),
+    ]);
+  }
 
   /** Redis and the ledger may come later than we do. Throws if Redis must not be used. */
   async function untilPrepared(): Promise<void> {

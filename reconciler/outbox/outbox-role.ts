@@ -142,6 +142,7 @@ export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal)
         const session = await openSession({
           url: options.database_url,
           application_name: 'stampede-outbox',
+          channel: 'stampede_outbox',
           hear: () => heard.wake(),
           on_error: (error) => log.debug({ err: error }, 'the connection of the outbox'),
         });

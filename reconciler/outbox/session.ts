@@ -1,14 +1,12 @@
 /**
- * The connection that the outbox stands on: it holds the locks by which each sink has one active dispatcher, hears of
- * new events (NOTIFY), and the horizon is read over it. When it goes, all three go together, and begin anew.
+ * The connection that a part of the outbox stands on: it holds the locks by which each work has one active worker, hears
+ * of what there is to do (NOTIFY), and the horizon is read over it. When it goes, all three go together, and begin anew.
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { lockKey } from '../../ledger/locks.ts';
 import { clientConfig, type Queryable } from '../../platform/postgres.ts';
 
-/** Channel of the trigger order_events_coming. */
-const CHANNEL = 'stampede_outbox';
 /** A dead connection is noticed by the server after about this long, even if the machine vanished, s. */
 const KEEPALIVE_S = 10;
 
@@ -24,7 +22,9 @@ export type Session = {
 export type SessionOptions = {
   url: string;
   application_name: string;
-  /** Events may have come: somebody has committed some, or nobody can know. */
+  /** What is listened to. */
+  channel: 'stampede_outbox' | 'stampede_webhooks';
+  /** Something may have come: somebody has committed it, or nobody can know. */
   hear: () => void;
   on_error: (error: Error) => void;
 };
@@ -44,7 +44,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   await client.query(
     `SET tcp_keepalives_idle = ${KEEPALIVE_S}; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3`,
   );
-  await client.query(`LISTEN ${CHANNEL}`);
+  await client.query(`LISTEN ${options.channel}`);
   options.hear();
 
   return {
