@@ -2,8 +2,9 @@
  * JSON over HTTP with kept connections and a timer of our own. An answer that did not come is a value: whoever calls
  * a payment provider must decide what it means.
  */
-import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from 'node:http';
+import type { RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createPlainClient } from './http-plain.ts';
 
 export type JsonAnswer =
   | { kind: 'answer'; http_status: number; body: unknown }
@@ -32,10 +33,44 @@ const BODY_BYTES_MAX = 1024 * 1024;
 
 export function createJsonClient(options: JsonClientOptions): JsonClient {
   const base = new URL(options.base_url);
-  const secure = base.protocol === 'https:';
-  const agentOptions = { keepAlive: true, maxSockets: options.connections_max, scheduling: 'lifo' } as const;
-  const agent = secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
-  const send = secure ? httpsRequest : httpRequest;
+  return base.protocol === 'https:' ? secureClient(base, options) : plainClient(base, options);
+}
+
+function plainClient(base: URL, options: JsonClientOptions): JsonClient {
+  const client = createPlainClient({
+    // URL keeps the brackets of an IPv6 address.
+    hostname: base.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(base.port || 80),
+    timeout_ms: options.timeout_ms,
+    connections_max: options.connections_max,
+    body_bytes_max: BODY_BYTES_MAX,
+  });
+  const prefix = base.pathname.replace(/\/$/, '');
+  const common = headerLines(options.headers);
+  return {
+    async call(method, path, { headers, body } = {}) {
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      const type = text === undefined ? '' : 'content-type: application/json\r\n';
+      const head = common + (headers ? headerLines(headers) : '') + type;
+      const answer = await client.call(method, prefix + path, head, text);
+      if (answer.kind === 'none') return answer;
+      return { kind: 'answer', http_status: answer.http_status, body: parse(answer.text) };
+    },
+    close: () => client.close(),
+  };
+}
+
+function headerLines(headers: Readonly<Record<string, string>>): string {
+  let lines = '';
+  for (const [name, value] of Object.entries(headers)) {
+    if (/[\r\n]/.test(value)) throw new Error(`header ${name} has a line break`);
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+function secureClient(base: URL, options: JsonClientOptions): JsonClient {
+  const agent = new HttpsAgent({ keepAlive: true, maxSockets: options.connections_max, scheduling: 'lifo' });
   const prefix = base.pathname.replace(/\/$/, '');
 
   return {
@@ -57,7 +92,7 @@ export function createJsonClient(options: JsonClientOptions): JsonClient {
       };
       return new Promise<JsonAnswer>((resolve) => {
         const timer = setTimeout(() => finish({ kind: 'none', reason: 'timeout' }), options.timeout_ms);
-        const request = send(request_options);
+        const request = httpsRequest(request_options);
         let over = false;
         const finish = (answer: JsonAnswer): void => {
           if (over) return;
