@@ -15,7 +15,11 @@ export type JsonClient = {
   call(
     method: 'GET' | 'POST',
     path: string,
-    options?: { headers?: Readonly<Record<string, string>>; body?: object },
+    options?: {
+      headers?: Readonly<Record<string, string>>;
+      /** Sent as JSON; a URLSearchParams as a form. */
+      body?: object;
+    },
   ): Promise<JsonAnswer>;
   close(): void;
 };
@@ -30,6 +34,7 @@ export type JsonClientOptions = {
 };
 
 const BODY_BYTES_MAX = 1024 * 1024;
+const FORM = 'application/x-www-form-urlencoded';
 
 export function createJsonClient(options: JsonClientOptions): JsonClient {
   const base = new URL(options.base_url);
@@ -49,8 +54,9 @@ function plainClient(base: URL, options: JsonClientOptions): JsonClient {
   const common = headerLines(options.headers);
   return {
     async call(method, path, { headers, body } = {}) {
-      const text = body === undefined ? undefined : JSON.stringify(body);
-      const type = text === undefined ? '' : 'content-type: application/json\r\n';
+      const form = body instanceof URLSearchParams;
+      const text = body === undefined ? undefined : form ? body.toString() : JSON.stringify(body);
+      const type = text === undefined ? '' : `content-type: ${form ? FORM : 'application/json'}\r\n`;
       const head = common + (headers ? headerLines(headers) : '') + type;
       const answer = await client.call(method, prefix + path, head, text);
       if (answer.kind === 'none') return answer;
@@ -75,7 +81,8 @@ function secureClient(base: URL, options: JsonClientOptions): JsonClient {
 
   return {
     call(method, path, { headers, body } = {}) {
-      const text = body === undefined ? undefined : JSON.stringify(body);
+      const form = body instanceof URLSearchParams;
+      const text = body === undefined ? undefined : form ? body.toString() : JSON.stringify(body);
       const request_options: RequestOptions = {
         method,
         agent,
@@ -87,7 +94,10 @@ function secureClient(base: URL, options: JsonClientOptions): JsonClient {
           ...headers,
           ...(text === undefined
             ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+            : {
+                'content-type': form ? FORM : 'application/json',
+                'content-length': Buffer.byteLength(text),
+              }),
         },
       };
       return new Promise<JsonAnswer>((resolve) => {

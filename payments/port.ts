@@ -74,6 +74,8 @@ export type AuthorizeRequest = {
   expires_at: Date;
   /** Where a provider's page leads the buyer afterwards. */
   return_url: string;
+  /** Of the buyer, as far as the order has it: some providers take no payment without. */
+  contact?: { email?: string; phone?: string };
 };
 
 export type StepRequest = {
@@ -104,6 +106,8 @@ export type Capabilities = {
    * Where it can't, absence is believed only once every call that may be under way has ended.
    */
   closes_references: boolean;
+  /** False: an authorization can't be given up by us. The provider releases it once `authorization_days` are over. */
+  voids?: false;
   /** How long an authorization can be captured, days. */
   authorization_days: number;
 };
