@@ -47,12 +47,22 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   await client.query(`LISTEN ${options.channel}`);
   options.hear();
 
+  // One question at a time.
+  let turn: Promise<unknown> = Promise.resolve();
+  const queued: Queryable = {
+    query<R extends pg.QueryResultRow>(config: pg.QueryConfig) {
+      const mine = turn.then(() => client.query<R>(config));
+      turn = mine.catch(() => {});
+      return mine;
+    },
+  };
+
   return {
-    client,
+    client: queued,
     lost: gone.signal,
     async tryLock(name) {
       if (held.has(name)) return true;
-      const { rows } = await client.query<{ taken: boolean }>({
+      const { rows } = await queued.query<{ taken: boolean }>({
         name: 'try_lock',
         text: 'SELECT pg_try_advisory_lock($1::bigint) AS taken',
         values: [lockKey('outbox', hashed(name))],
