@@ -12,7 +12,9 @@ export function demoHandler(options: { jwt_secret: string; sale_id: string }): H
   return () => {
     const sub = `demo-${randomBytes(9).toString('base64url')}`;
     const iat = Math.floor(Date.now() / 1000);
-    const token = sign({ sub, role: 'buyer', aud: AUDIENCE, iat, exp: iat + SESSION_SECONDS });
+    // Where the buyer's mails go: into the mailbox of the local stack.
+    const email = `${sub}@example.com`;
+    const token = sign({ sub, email, role: 'buyer', aud: AUDIENCE, iat, exp: iat + SESSION_SECONDS });
     return json(200, { token, sale_id: options.sale_id });
   };
 }

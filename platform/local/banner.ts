@@ -23,6 +23,7 @@ export function banner(facts: BannerFacts): string {
     ['', facts.durability.promise],
     ['Postgres', facts.postgres],
     ['Sandbox PSP', facts.sandbox_url],
+    ['Mail', facts.mail],
   ];
   if (facts.new_jwt_secret)
     rows.push(['JWT secret', `${facts.new_jwt_secret} (random; kept in the data folder)`]);

@@ -14,8 +14,8 @@ import { localToken } from './tokens.ts';
 
 const HELP = `Usage: npm start [-- --help]
 
-Runs Stampede on this machine: Redis, Postgres, the engine, the reconciler and a sandbox payment
-provider, with a demo sale. Ctrl-C ends it; the next start continues with the same data.
+Runs Stampede on this machine: Redis, Postgres, the engine, the reconciler, a sandbox payment
+provider and a mailbox, with a demo sale. Ctrl-C ends it; the next start continues with the same data.
 
 Environment (all optional):
   PORT          port of the store and the API (3000)
@@ -25,11 +25,14 @@ Environment (all optional):
   DATABASE_URL  use this Postgres instead of starting one
   JWT_SECRET    secret that signs tokens (HS256); without it a random one, kept in DATA_DIR
   JWT_JWKS_URL  keys that sign tokens instead
+  SMTP_URL      send mail there, from MAIL_FROM, instead of into the mailbox of this stack
   LOG_LEVEL     fatal, error, warn, info, debug, trace or silent (info)
 The README lists the rest.
 `;
 
 const BUYER_TOKEN_SECONDS = 7 * 86_400;
+/** Notices go where the token's claims say. */
+const DEMO_BUYER = { sub: 'demo-buyer', role: 'buyer', email: 'demo-buyer@example.com' } as const;
 
 /** Lines while it runs. The time tells what belongs together with the logs. */
 function say(line: string): void {
@@ -88,7 +91,7 @@ async function serve(
     ...facts,
     data_dir: settings.data_dir,
     ready_seconds: (Date.now() - began_ms) / 1000,
-    buyer_token: secret && localToken(secret, { sub: 'demo-buyer', role: 'buyer' }, BUYER_TOKEN_SECONDS),
+    buyer_token: secret && localToken(secret, DEMO_BUYER, BUYER_TOKEN_SECONDS),
     new_jwt_secret: first_start && secret === state.jwt_secret ? secret : undefined,
     color: process.stdout.isTTY === true && !process.env.NO_COLOR,
   });

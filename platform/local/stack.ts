@@ -19,16 +19,22 @@ import type { StackState } from './state.ts';
 /** Addresses at which the engine is also reached as localhost. */
 const LOCAL_HOSTS = ['127.0.0.1', '0.0.0.0', '::', 'localhost'];
 
-type Part = 'engine' | 'reconciler' | 'sandbox' | 'Redis' | 'Postgres';
+type Part = 'engine' | 'reconciler' | 'sandbox' | 'mailbox' | 'Redis' | 'Postgres';
 
 /** Who ends first may still need those behind: an engine that drains needs Redis. */
-const ENDS: readonly (readonly Part[])[] = [['engine'], ['reconciler'], ['sandbox'], ['Redis', 'Postgres']];
+const ENDS: readonly (readonly Part[])[] = [
+  ['engine'],
+  ['reconciler'],
+  ['sandbox', 'mailbox'],
+  ['Redis', 'Postgres'],
+];
 
 /** One after another under the 10 s that a SIGTERM may take. What is not gone then is killed, and nothing is lost by that. */
 const PATIENCE_MS: Record<Part, number> = {
   engine: 3_000,
   reconciler: 2_000,
   sandbox: 500,
+  mailbox: 500,
   Redis: 3_000,
   Postgres: 3_000,
 };
@@ -45,6 +51,8 @@ export type StackFacts = {
   url: string;
   reconciler_url: string;
   sandbox_url: string;
+  /** Where mails are read; a text where they go out. */
+  mail: string;
   redis: string;
   postgres: string;
   durability: RedisDurability;
@@ -110,6 +118,25 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     return { url, text: `18, port ${port}` };
   }
 
+  /** Free ports for the mailbox, the same as last time where they can be. */
+  async function mailboxPorts(): Promise<{ page: number; smtp: number }> {
+    const page = await freePort(state.ports.mailbox);
+    const smtp = await freePort(state.ports.mailbox_smtp);
+    Object.assign(state.ports, { mailbox: page, mailbox_smtp: smtp });
+    return { page, smtp };
+  }
+
+  /** For the mailbox, and for whoever sends mail to it. */
+  function mailboxEnv({ page, smtp }: { page: number; smtp: number }) {
+    return {
+      MAILBOX_PORT: String(page),
+      MAILBOX_SMTP_PORT: String(smtp),
+      MAILBOX_DIR: join(settings.data_dir, 'mailbox'),
+      SMTP_URL: `smtp://127.0.0.1:${smtp}`,
+      MAIL_FROM: settings.mail_from ?? 'orders@stampede.example',
+    };
+  }
+
   async function start(): Promise<StackFacts> {
     const [redis, postgres] = await Promise.all([startRedisPart(), startPostgresPart()]);
     const [durability] = await Promise.all([redisDurability(redis.url), migrated(postgres.url)]);
@@ -117,6 +144,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     const reconciler_port = settings.reconciler_port ?? (await freePort(state.ports.reconciler));
     const sandbox_port = settings.sandbox_port ?? (await freePort(state.ports.sandbox));
     Object.assign(state.ports, { reconciler: reconciler_port, sandbox: sandbox_port });
+    const mailbox = settings.smtp_url ? undefined : await mailboxPorts();
     const host = hostOf(settings.host);
     const env = {
       ...process.env,
@@ -136,8 +164,9 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       PSP_SANDBOX_WEBHOOK_URL: `http://${host === 'localhost' ? '127.0.0.1' : host}:${settings.port}/v1/webhooks/sandbox`,
       WEBHOOK_SIGNING_KEY: settings.webhook_signing_key ?? state.webhook_key,
       DEMO_SALE: demo.id,
+      ...(mailbox && mailboxEnv(mailbox)),
     };
-    const startProcess = (name: 'engine' | 'reconciler' | 'sandbox', main: string, more = {}) => {
+    const startProcess = (name: 'engine' | 'reconciler' | 'sandbox' | 'mailbox', main: string, more = {}) => {
       const on_spawn = (pid: number) => record.add(name, pid, 'SIGTERM');
       const options = {
         name,
@@ -151,6 +180,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     };
     await Promise.all([
       startProcess('sandbox', 'payments/sandbox/main.js'),
+      mailbox && startProcess('mailbox', 'platform/local/mailbox/main.js'),
       startProcess('reconciler', 'reconciler/main.js'),
       // Only the engine is for others, if anything is.
       startProcess('engine', 'engine/main.js', { HOST: settings.host }),
@@ -159,6 +189,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       url: `http://${host}:${settings.port}`,
       reconciler_url: `http://localhost:${reconciler_port}`,
       sandbox_url: `http://localhost:${sandbox_port}`,
+      mail: mailbox ? `http://localhost:${mailbox.page}` : `through ${new URL(settings.smtp_url ?? '').host}`,
       redis: redis.text,
       postgres: postgres.text,
       durability,

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { readJson, writeJson } from './json-file.ts';
 
 export type StackState = {
-  ports: { redis?: number; postgres?: number; reconciler?: number; sandbox?: number };
+  ports: {
+    redis?: number;
+    postgres?: number;
+    reconciler?: number;
+    sandbox?: number;
+    mailbox?: number;
+    mailbox_smtp?: number;
+  };
   jwt_secret: string;
   psp_secret: string;
   webhook_key: string;

@@ -3,7 +3,7 @@ import { createSigner } from 'fast-jwt';
 
 export function localToken(
   secret: string,
-  claims: { sub: string; role: 'buyer' | 'admin' },
+  claims: { sub: string; role: 'buyer' | 'admin'; email?: string },
   ttl_seconds: number,
 ): string {
   const now_seconds = Math.floor(Date.now() / 1000);
