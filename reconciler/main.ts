@@ -11,6 +11,7 @@ import { connectRedis, redisReady } from '../platform/redis.ts';
 import { checkRedis } from '../platform/redis-check.ts';
 import { createGiveWay } from './give-way.ts';
 import { runLoop } from './loop.ts';
+import { createNotify } from './notify/notify.ts';
 import { startOpsServer } from './ops-server.ts';
 import { runOutboxRole } from './outbox/outbox-role.ts';
 import { createWebhookSink } from './outbox/webhooks/sink.ts';
@@ -36,6 +37,13 @@ async function main(): Promise<void> {
   const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
   countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);
+  const notify = createNotify({
+    db: outboxDb,
+    config: { ...config, public_url: publicUrl(config) },
+    registry,
+    log,
+    give_way: () => give_way(),
+  });
   let saga: Saga | undefined;
   const locks = createSaleLocks({ url, application_name: 'stampede-reconciler-locks', on_error });
   const redis = connectRedis(config.redis_url);
@@ -85,7 +93,8 @@ async function main(): Promise<void> {
     const { webhook_signing_key: signing_key, webhook_keep_days: keep_days } = config;
     if (!signing_key) log.info('WEBHOOK_SIGNING_KEY is not set: merchants cannot be told by webhooks');
     await Promise.all([
-      runOutboxRole({ ...shared, sinks: [createWebhookSink()], give_way }, signal),
+      notify.run(signal),
+      runOutboxRole({ ...shared, sinks: [createWebhookSink(), notify.sink], give_way }, signal),
       signing_key &&
         runWebhookRole(
           { ...shared, signing_key, keep_days, target: { local: config.webhook_allow_http } },
@@ -121,6 +130,10 @@ async function main(): Promise<void> {
     });
     if (refusal) throw refusal;
   }
+}
+
+function publicUrl(config: { port: number; public_url?: string }): string {
+  return config.public_url ?? `http://localhost:${config.port}`;
 }
 
 try {
