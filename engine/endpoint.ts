@@ -5,15 +5,18 @@ import type { Head } from './request.ts';
 
 export type Admitted = { refusal: Refusal } | { caller: Caller };
 
+/** POST and PATCH carry a body. */
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
 export type Endpoint = {
-  method: 'GET' | 'POST';
+  method: Method;
   /** As in OpenAPI: /v1/orders/{id}. */
   path: string;
   /** Wants Head.all. */
   all_headers: boolean;
   /** Sees the head before anything of the body is kept. A refusal ends the request. */
   admit(head: Head): Admitted | Promise<Admitted>;
-  /** `body` is undefined for GET. What it throws becomes a 500. */
+  /** `body` is undefined for GET and DELETE. What it throws becomes a 500. */
   answer(head: Head, caller: Caller, body: Buffer | undefined): Reply | Promise<Reply>;
   /** Told of each answer; `seconds` since the head was read. */
   observe(status: number, seconds: number): void;

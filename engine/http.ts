@@ -7,7 +7,7 @@ import uWS, { type HttpRequest, type HttpResponse, type WebSocket } from 'uWebSo
 import { randomBytes } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { BODY_BYTES_MAX } from '../domain/limits.ts';
-import type { Admitted, Endpoint, LiveEndpoint } from './endpoint.ts';
+import type { Admitted, Endpoint, LiveEndpoint, Method } from './endpoint.ts';
 import { isRefusal, PROBLEM_TYPE, problemBody, type Refusal, type Reply, refuse, statusOf } from './reply.ts';
 import { createRequestIds, emptyHead, framingFault, type Head, takeHeader } from './request.ts';
 
@@ -137,7 +137,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     return (res: HttpResponse, req: HttpRequest) => {
       const exchange = begin(res, readHead(res, req, params, endpoint.all_headers), endpoint);
       try {
-        if (endpoint.method === 'POST') receive(exchange, endpoint);
+        if (hasBody(endpoint.method)) receive(exchange, endpoint);
         else answer(exchange, endpoint, endpoint.admit(exchange.head));
       } catch (error) {
         fail(exchange, error);
@@ -280,8 +280,10 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   for (const endpoint of options.endpoints) {
     const { method, path } = endpoint;
     const handler = serve(endpoint, parameterCount(path));
-    if (method === 'POST') app.post(pattern(path), handler);
-    else app.get(pattern(path), handler).head(pattern(path), handler);
+    if (method === 'GET') app.get(pattern(path), handler).head(pattern(path), handler);
+    else if (method === 'POST') app.post(pattern(path), handler);
+    else if (method === 'PATCH') app.patch(pattern(path), handler);
+    else app.del(pattern(path), handler);
     methods.set(path, [...(methods.get(path) ?? []), method]);
   }
   for (const [path, allowed] of methods) app.any(pattern(path), serveOther(allowed, parameterCount(path)));
@@ -301,6 +303,8 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     });
   });
 }
+
+const hasBody = (method: Method): boolean => method === 'POST' || method === 'PATCH';
 
 function readParams(req: HttpRequest, count: number): string[] {
   const params: string[] = [];

@@ -8,7 +8,7 @@ import { ANYONE, type Caller, type Role, roleSuffices } from './access/caller.ts
 import type { ClientAddress } from './access/client-address.ts';
 import { KeysUnavailable } from './access/key-set.ts';
 import type { RateLimit } from './access/rate-limit.ts';
-import type { Admitted, Endpoint } from './endpoint.ts';
+import type { Admitted, Endpoint, Method } from './endpoint.ts';
 import { idempotencyKey } from './idempotency-key.ts';
 import { type Refusal, type Reply, refuse } from './reply.ts';
 import type { Head } from './request.ts';
@@ -29,18 +29,18 @@ export type Handler<B = undefined> = (context: Context<B>) => Reply | Promise<Re
 export type Route = {
   /** Names it in metrics and in the API document. */
   id: string;
-  method: 'GET' | 'POST';
+  method: Method;
   /** As in OpenAPI: /v1/orders/{id}. */
   path: string;
   /** The lowest role that may; `all`: no token needed, but one that is sent must count. */
   access: 'all' | Role;
-  /** POST: the schema of the body, or `raw` for its bytes and all headers. */
+  /** POST and PATCH: the schema of the body, or `raw` for its bytes and all headers. */
   body?: BodySchema<unknown> | 'raw';
   /** Needs an Idempotency-Key. */
   keyed?: boolean;
   /** What counts against whom: the buyer's checkouts, the address's requests (default), nothing. */
   limited?: 'buyer' | 'address' | 'not';
-  // Checked where the route is made, by `get` and `post`.
+  // Checked where the route is made, by `get`, `post` and the others.
   handler: Handler<never>;
 };
 
@@ -53,6 +53,15 @@ export function get(route: Rest & { handler: Handler }): Route {
 /** The handler's body has the type of the schema. */
 export function post<B>(route: Rest & { body: BodySchema<B>; handler: Handler<B> }): Route {
   return { ...route, method: 'POST' };
+}
+
+/** As `post`. What the body does not name stays as it is. */
+export function patch<B>(route: Rest & { body: BodySchema<B>; handler: Handler<B> }): Route {
+  return { ...route, method: 'PATCH' };
+}
+
+export function del(route: Rest & { handler: Handler }): Route {
+  return { ...route, method: 'DELETE' };
 }
 
 export function postRaw(route: Rest & { handler: Handler<Buffer> }): Route {

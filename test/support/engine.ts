@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSigner } from 'fast-jwt';
 import { Registry } from 'prom-client';
+import type { Method } from '../../engine/endpoint.ts';
 import { type Engine, startEngine } from '../../engine/engine.ts';
 import { migrate } from '../../ledger/migrate.ts';
 import { enqueueAuthorize } from '../../payments/jobs/enqueue.ts';
@@ -48,7 +49,7 @@ export type TestEngine = {
   sandbox?: TestSandbox;
   buyer(sub?: string, claims?: object): string;
   admin: string;
-  call(method: 'GET' | 'POST', path: string, call?: Call): Promise<Answered>;
+  call(method: Method, path: string, call?: Call): Promise<Answered>;
   /** A checkout of one unit of `a`, changed by `change`. */
   buy(
     sale_id: string,
@@ -162,7 +163,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const buyer = (sub = `buyer-${randomBytes(6).toString('hex')}`, claims = {}) => token(sub, claims);
   const admin = token('operator', { role: 'admin' });
 
-  async function call(method: 'GET' | 'POST', path: string, request: Call = {}): Promise<Answered> {
+  async function call(method: Method, path: string, request: Call = {}): Promise<Answered> {
     const { token, key, body, raw, headers } = request;
     const response = await fetch(url + path, {
       method,
