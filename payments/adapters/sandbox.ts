@@ -46,15 +46,16 @@ export function createSandboxPsp(settings: SandboxSettings): Psp {
   return {
     name: 'sandbox',
     capabilities: CAPABILITIES,
-    authorize: ({ reference, order_id, idempotency_key, amount, currency, payment_method, expires_at }) =>
+    authorize: ({ idempotency_key, payment_method: { type, token }, ...request }) =>
       post('/v1/payments', idempotency_key, {
-        reference,
-        order_id,
-        amount,
-        currency,
-        method: payment_method.type,
-        token: payment_method.token,
-        expires_at: expires_at.toISOString(),
+        reference: request.reference,
+        order_id: request.order_id,
+        amount: request.amount,
+        currency: request.currency,
+        method: type,
+        token,
+        expires_at: request.expires_at.toISOString(),
+        return_url: request.return_url,
       }),
     capture: ({ psp_ref, idempotency_key, amount }) =>
       post(`/v1/payments/${psp_ref}/capture`, idempotency_key, { amount }),
@@ -146,8 +147,14 @@ function readPayment(value: unknown): Payment | undefined {
     refunded,
     currency,
     decline_code: typeof decline_code === 'string' ? decline_code : null,
-    next_action: status === 'pending' ? WAIT : null,
+    next_action: status === 'pending' ? nextActionOf(raw.next_action) : null,
   };
+}
+
+function nextActionOf(value: unknown): NextAction {
+  const { type, url } = asRecord(value) ?? {};
+  if ((type === 'redirect' || type === 'upi') && typeof url === 'string') return { type, url };
+  return WAIT;
 }
 
 function isAmount(value: unknown): value is number {

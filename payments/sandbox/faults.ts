@@ -7,30 +7,47 @@ export const FAULT_KINDS = [
   'error_before',
   /** 500, done all the same. */
   'error_after',
+  /** The same, and the key's stored answer is this 500 for ever. */
+  'sticky_before',
+  'sticky_after',
   /** Done, and the answer never comes. */
   'no_answer',
   /** 503, nothing done: the provider is down. */
   'unavailable',
   'delay',
   'decline',
-  /** Webhooks: never sent, sent twice. */
+  /** Webhooks: never sent, sent twice, sent after the next one, sent `delay_ms` later (3 minutes if absent). */
   'lose',
   'double',
+  'reorder',
+  'late',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-export const FAULT_TARGETS = ['authorize', 'capture', 'void', 'refund', 'look_up', 'webhook', '*'] as const;
+export const FAULT_TARGETS = [
+  'create',
+  'authorize',
+  'capture',
+  'void',
+  'refund',
+  'look_up',
+  'webhook',
+  /** All of them but webhooks. */
+  '*',
+] as const;
 export type FaultTarget = (typeof FAULT_TARGETS)[number];
 
 export type Fault = {
   on: FaultTarget;
   kind: FaultKind;
+  /** The wire that it strikes; all if absent. The sandbox's own is `sandbox`. */
+  provider?: string;
   /** Chance that it strikes, 0 to 1; 1 if absent. */
   rate?: number;
   /** How often it may strike; without end if absent. */
   times?: number;
-  /** For `delay`. */
+  /** For `delay` and `late`. */
   delay_ms?: number;
 };
 
@@ -38,8 +55,10 @@ export type Faults = {
   set(faults: readonly Fault[], seed: number): void;
   list(): Fault[];
   /** The faults that strike this call. */
-  strike(on: Exclude<FaultTarget, '*'>): Fault[];
+  strike(on: Exclude<FaultTarget, '*'>, provider: string): readonly Fault[];
 };
+
+const NONE: readonly Fault[] = [];
 
 export function createFaults(): Faults {
   let faults: { fault: Fault; left: number }[] = [];
@@ -50,15 +69,16 @@ export function createFaults(): Faults {
       random = seeded(seed);
     },
     list: () => faults.map(({ fault }) => fault),
-    strike(on) {
-      if (faults.length === 0) return [];
+    strike(on, provider) {
+      if (faults.length === 0) return NONE;
       const struck: Fault[] = [];
       for (const entry of faults) {
-        if (entry.left <= 0 || (entry.fault.on !== on && (entry.fault.on !== '*' || on === 'webhook')))
-          continue;
-        if (random() >= (entry.fault.rate ?? 1)) continue;
+        const { fault } = entry;
+        if (entry.left <= 0 || (fault.on !== on && (fault.on !== '*' || on === 'webhook'))) continue;
+        if (fault.provider !== undefined && fault.provider !== provider) continue;
+        if (random() >= (fault.rate ?? 1)) continue;
         entry.left -= 1;
-        struck.push(entry.fault);
+        struck.push(fault);
       }
       return struck;
     },

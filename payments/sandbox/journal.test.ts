@@ -72,7 +72,7 @@ test('memory is bounded, and nothing is forgotten: old payments are found in the
   const journal = await openJournal(dir, store.replay);
   for (let no = 0; no < 1_000; no++) {
     const status = no === 3 ? 'authorized' : 'captured';
-    const answer = { key: `key_${no}`, fingerprint: 'f', http_status: 200 };
+    const answer = { key: `key_${no}`, fingerprint: 'f' };
     store.put(journal, { at_ms: 1, payment: payment(no, { status }), answer });
   }
   await journal.written();
@@ -82,7 +82,7 @@ test('memory is bounded, and nothing is forgotten: old payments are found in the
   expect(await store.byId('pay_7')).toMatchObject({ reference: 'ref_7' });
   expect(await store.byReference('ref_unheard_of')).toEqual([]);
   expect(store.answer('key_10', 2)).toBeUndefined();
-  expect(store.answer('key_999', 2)).toMatchObject({ http_status: 200 });
+  expect(store.answer('key_999', 2)).toMatchObject({ payment: { id: 'pay_999' } });
   expect(store.answer('key_999', 25 * 3_600_000)).toBeUndefined();
   await journal.close();
 });

@@ -10,13 +10,15 @@ import type { SandboxPayment } from './payment.ts';
 export type JournalLine =
   /** A payment as it is from now on, the answer given under a key, and the event that tells of it. */
   | { kind: 'payment'; at_ms: number; payment: SandboxPayment; answer?: Answer; event?: EventHead }
+  /** A 500 is this key's answer, for ever. */
+  | { kind: 'stuck'; at_ms: number; key: string; fingerprint: string }
   /** A token that errs once has erred for this reference. */
   | { kind: 'erred'; reference: string }
   | { kind: 'event_over'; event_id: string }
   | { kind: 'keys_forgotten' };
 
 /** `fingerprint`: of the request, so that a key can't be used for another one. */
-export type Answer = { key: string; fingerprint: string; http_status: number };
+export type Answer = { key: string; fingerprint: string };
 export type EventHead = { id: string; type: string };
 
 export type Journal = {

@@ -108,7 +108,7 @@ test('pm_timeout succeeds and never answers, not even when asked again under the
 
 test('pm_error_once answers one 500 with nothing done, then succeeds under the same key', async () => {
   const request = payment('pm_error_once');
-  expect(await psp.authorize(request)).toEqual({ kind: 'unknown', reason: 'http_500' });
+  expect(await psp.authorize(request)).toEqual({ kind: 'unknown', reason: 'http_500', answered: true });
   expect(await statusOf(request.reference)).toBe('absent');
   expect(await psp.authorize(request)).toMatchObject({ kind: 'approved' });
 });
@@ -230,7 +230,7 @@ test('a forged, changed or old webhook is refused', async () => {
 test('faults strike as asked: 500 after doing it, no answer, down', async () => {
   await sandbox.admin('faults', { faults: [{ on: 'authorize', kind: 'error_after', times: 1 }] });
   const request = payment('pm_ok');
-  expect(await psp.authorize(request)).toEqual({ kind: 'unknown', reason: 'http_500' });
+  expect(await psp.authorize(request)).toEqual({ kind: 'unknown', reason: 'http_500', answered: true });
   expect(await statusOf(request.reference)).toBe('authorized');
   await sandbox.admin('faults', { faults: [{ on: '*', kind: 'unavailable' }] });
   expect(await psp.lookUp({ reference: request.reference, psp_ref: null })).toEqual({

@@ -12,12 +12,8 @@ const KEYS_MAX = 200_000;
 /** Providers forget idempotency keys after a day. */
 const KEYS_KEPT_MS = 24 * 3_600_000;
 
-export type KnownAnswer = {
-  fingerprint: string;
-  http_status: number;
-  payment: SandboxPayment;
-  at_ms: number;
-};
+/** Without a payment: a 500 that is this key's answer for ever. */
+export type KnownAnswer = { fingerprint: string; payment?: SandboxPayment; at_ms: number };
 
 export type Store = {
   replay(line: JournalLine): void;
@@ -30,12 +26,14 @@ export type Store = {
     journal: Journal,
     line: { at_ms: number; payment: SandboxPayment; answer?: Answer; event?: EventHead },
   ): void;
+  /** A 500 is this key's answer from now on. */
+  stick(journal: Journal, answer: { key: string; fingerprint: string; at_ms: number }): void;
   /** True once a reference: a token that errs once has erred for it now. */
   errs(journal: Journal, reference: string): boolean;
   forgetKeys(journal: Journal): void;
-  /** Payments that wait for their late success. */
+  /** Payments that go on by themselves some time. */
   pending(): SandboxPayment[];
-  newest(limit: number): SandboxPayment[];
+  newest(limit: number, test?: (payment: SandboxPayment) => boolean): SandboxPayment[];
 };
 
 export function createStore(
@@ -69,7 +67,7 @@ export function createStore(
     for (const payment of payments.values()) {
       if (payments.size <= limits.payments || looks-- === 0) break;
       payments.delete(payment.id);
-      if (payment.status === 'pending' || payment.status === 'authorized') {
+      if (isOpen(payment)) {
         payments.set(payment.id, payment);
         continue;
       }
@@ -92,11 +90,11 @@ export function createStore(
 
   function replay(line: JournalLine): void {
     if (line.kind === 'payment') {
-      take(line.payment);
-      if (line.answer) {
-        const { key, ...answer } = line.answer;
-        remember(key, { ...answer, payment: line.payment, at_ms: line.at_ms });
-      }
+      const { payment, answer, at_ms } = line;
+      take(payment);
+      if (answer) remember(answer.key, { fingerprint: answer.fingerprint, payment, at_ms });
+    } else if (line.kind === 'stuck') {
+      remember(line.key, { fingerprint: line.fingerprint, at_ms: line.at_ms });
     } else if (line.kind === 'erred') erred.add(line.reference);
     else if (line.kind === 'keys_forgotten') answers.clear();
   }
@@ -130,6 +128,10 @@ export function createStore(
       journal.append({ kind: 'payment', ...line });
       replay({ kind: 'payment', ...line });
     },
+    stick(journal, answer) {
+      journal.append({ kind: 'stuck', ...answer });
+      replay({ kind: 'stuck', ...answer });
+    },
     errs(journal, reference) {
       if (erred.has(reference)) return false;
       erred.add(reference);
@@ -141,6 +143,10 @@ export function createStore(
       journal.append({ kind: 'keys_forgotten' });
     },
     pending: () => [...waiting.values()],
-    newest: (limit) => [...payments.values()].slice(-limit).reverse(),
+    newest: (limit, test = () => true) => [...payments.values()].filter(test).slice(-limit).reverse(),
   };
+}
+
+function isOpen({ status }: SandboxPayment): boolean {
+  return status === 'created' || status === 'pending' || status === 'authorized';
 }

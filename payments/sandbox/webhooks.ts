@@ -1,24 +1,23 @@
 /**
- * Delivers the sandbox's events, signed, each until it is answered 2xx: again after half a second, then twice as long
- * each time, up to a minute. At least once, in no particular order, as providers do. What is not delivered survives a
- * restart by the journal.
+ * Delivers the sandbox's events, each until it is answered 2xx: again after half a second, then twice as long each time,
+ * up to a minute; signed anew each time, as providers do. At least once, in no particular order. What is not delivered
+ * survives a restart by the journal.
  */
 import { Agent, request as httpRequest } from 'node:http';
-import { SIGNATURE_HEADER, sign } from '../signature.ts';
-
-export type SandboxEvent = { id: string; type: string; created_at: string; payment: object };
+import { OWN, type WebhookRequest, type WireEvent } from './wires/wire.ts';
 
 export type Webhooks = {
   /** `copies`: 1, or more to play a provider that repeats itself. */
-  send(event: SandboxEvent, copies?: number): void;
+  send(event: WireEvent, copies?: number): void;
   waiting(): number;
   close(): void;
 };
 
 export type WebhookOptions = {
-  /** Absent: nobody is told anything. */
-  url: string | undefined;
-  secret: string;
+  /** Where a provider's events go; undefined: nobody is told anything. */
+  urlOf: (provider: string) => string | undefined;
+  /** In its provider's words; undefined if that one does not tell of it. */
+  encode: (event: WireEvent, now_ms: number) => WebhookRequest | undefined;
   /** Called once an event needs no more telling. */
   on_over: (event_id: string) => void;
 };
@@ -29,7 +28,7 @@ const WAITING_MAX = 50_000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 60_000;
 
-type Delivery = { event: SandboxEvent; tries: number };
+type Delivery = { event: WireEvent; url: string; tries: number };
 
 export function createWebhooks(options: WebhookOptions): Webhooks {
   const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT_MAX });
@@ -43,7 +42,7 @@ export function createWebhooks(options: WebhookOptions): Webhooks {
       const delivery = ready.shift();
       if (!delivery) return;
       in_flight += 1;
-      void post(delivery.event).then((accepted) => {
+      void post(delivery).then((accepted) => {
         in_flight -= 1;
         if (accepted) options.on_over(delivery.event.id);
         else later({ ...delivery, tries: delivery.tries + 1 });
@@ -63,18 +62,16 @@ export function createWebhooks(options: WebhookOptions): Webhooks {
     timers.add(timer);
   }
 
-  function post(event: SandboxEvent): Promise<boolean> {
-    const raw = Buffer.from(JSON.stringify(event));
+  function post({ event, url }: Delivery): Promise<boolean> {
+    const webhook = options.encode(event, Date.now());
+    if (!webhook) return Promise.resolve(true);
+    const raw = Buffer.from(webhook.body);
     return new Promise((resolve) => {
-      const request = httpRequest(options.url as string, {
+      const request = httpRequest(url, {
         method: 'POST',
         agent,
         timeout: TIMEOUT_MS,
-        headers: {
-          'content-type': 'application/json',
-          'content-length': raw.length,
-          [SIGNATURE_HEADER]: sign(options.secret, raw, Date.now()),
-        },
+        headers: { 'content-type': 'application/json', ...webhook.headers, 'content-length': raw.length },
       });
       request.on('response', (response) => {
         response.resume();
@@ -89,8 +86,9 @@ export function createWebhooks(options: WebhookOptions): Webhooks {
 
   return {
     send(event, copies = 1) {
-      if (!options.url || ready.length + timers.size >= WAITING_MAX) return options.on_over(event.id);
-      for (let i = 0; i < copies; i++) ready.push({ event, tries: 0 });
+      const url = options.urlOf(event.payment.provider ?? OWN);
+      if (!url || ready.length + timers.size >= WAITING_MAX) return options.on_over(event.id);
+      for (let i = 0; i < copies; i++) ready.push({ event, url, tries: 0 });
       pump();
     },
     waiting: () => ready.length + timers.size + in_flight,

@@ -1,6 +1,6 @@
 /**
  * What the sandbox's journal says about the money of each order: the independent witness of "nobody is charged twice,
- * nobody pays for nothing". Reads the file alone and shares no code with what wrote the ledger.
+ * nobody pays for nothing". Reads the file alone and shares no code with what wrote the ledger. All wires' payments count.
  */
 import { readJournal } from './journal.ts';
 import type { SandboxPayment } from './payment.ts';
@@ -12,8 +12,13 @@ export type OrderMoney = {
   unreversed_captures: number;
   captured: number;
   refunded: number;
+  /** Of `refunded`: by an operator's wish, which carries an id in its idempotency key. */
+  refunded_by_operator: number;
+  refunds: { amount: number; key: string | null }[];
   /** Authorizations neither captured nor voided, and payments still pending. */
   open: number;
+  /** Payments made and never confirmed: they charge nothing. */
+  unconfirmed: number;
 };
 
 export type Testimony = {
@@ -27,6 +32,9 @@ export type Testimony = {
   open: string[];
 };
 
+/** `<attempt>:refund:<refund's UUID>`; a reversal has no id of its own. */
+const OPERATORS_KEY = /:refund:[0-9a-f]{8}-/;
+
 export async function testimony(journal_path: string): Promise<Testimony> {
   const payments = new Map<string, SandboxPayment>();
   await readJournal(journal_path, (line) => {
@@ -37,12 +45,7 @@ export async function testimony(journal_path: string): Promise<Testimony> {
   for (const payment of payments.values()) {
     const order = orders.get(payment.order_id) ?? nothing();
     orders.set(payment.order_id, order);
-    order.payments += 1;
-    order.captured += payment.captured;
-    order.refunded += payment.refunded;
-    if (payment.status === 'captured' || payment.status === 'refunded') order.captures += 1;
-    if (payment.status === 'captured') order.unreversed_captures += 1;
-    if (payment.status === 'authorized' || payment.status === 'pending') order.open += 1;
+    count(order, payment);
     sums.captured += payment.captured;
     sums.refunded += payment.refunded;
   }
@@ -57,6 +60,24 @@ export async function testimony(journal_path: string): Promise<Testimony> {
   };
 }
 
+function count(order: OrderMoney, payment: SandboxPayment): void {
+  const { status } = payment;
+  order.payments += 1;
+  order.captured += payment.captured;
+  order.refunded += payment.refunded;
+  if (status === 'captured' || status === 'refunded') order.captures += 1;
+  if (status === 'captured') order.unreversed_captures += 1;
+  if (status === 'authorized' || status === 'pending') order.open += 1;
+  if (status === 'created') order.unconfirmed += 1;
+  for (const { amount, key } of payment.refunds ?? []) {
+    order.refunds.push({ amount, key });
+    if (key !== null && OPERATORS_KEY.test(key)) order.refunded_by_operator += amount;
+  }
+}
+
 function nothing(): OrderMoney {
-  return { payments: 0, captures: 0, unreversed_captures: 0, captured: 0, refunded: 0, open: 0 };
+  return {
+    ...{ payments: 0, captures: 0, unreversed_captures: 0, captured: 0, refunded: 0 },
+    ...{ refunded_by_operator: 0, refunds: [], open: 0, unconfirmed: 0 },
+  };
 }
