@@ -20,3 +20,6 @@ export const TEST_EVENT_TYPE = 'webhook.test';
 
 /** An event's name for ever: of order_events.id. */
 export const eventName = (id: number): string => `evt_${id}`;
+
+/** A test's: of webhook_deliveries.id. */
+export const testEventName = (delivery_id: number): string => `evt_test_${delivery_id}`;

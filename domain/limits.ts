@@ -70,6 +70,12 @@ export const DEADLINE_GRACE_MS = 30_000;
 /** A reconciler tells that it is there once a period; silence of two periods is an outage, ms. */
 export const HEARTBEAT_PERIOD_MS = 2_000;
 
+/** Webhook endpoints of one tenant. */
+export const WEBHOOK_ENDPOINTS_MAX = 20;
+
+/** After a rotation the secret before signs as well for so long, ms. */
+export const WEBHOOK_SECRET_GRACE_MS = 24 * 3_600_000;
+
 const UNPACK_MAX = 7_900;
 
 for (const [holds, says] of [

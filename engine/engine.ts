@@ -82,6 +82,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     services,
     operations: { redis, ledger, registry, prepared, draining: () => draining },
     observe: metrics.checkout,
+    webhooks: { signing_key: config.webhook_signing_key, local: config.webhook_allow_http },
     demo: demoOf(config),
   });
 

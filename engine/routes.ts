@@ -7,6 +7,7 @@ import type { CheckoutObserver } from './handlers/checkout.ts';
 import { checkoutHandlers } from './handlers/checkout.ts';
 import { demoHandler } from './handlers/demo.ts';
 import { docsHandlers } from './handlers/docs.ts';
+import { merchantWebhookHandlers, type WebhookSettings } from './handlers/merchant-webhooks.ts';
 import { type OperationsServices, operationsHandlers } from './handlers/operations.ts';
 import { orderHandlers } from './handlers/orders.ts';
 import { paymentHandlers } from './handlers/payment.ts';
@@ -15,7 +16,7 @@ import type { Services } from './handlers/services.ts';
 import { webhookHandler } from './handlers/webhooks.ts';
 import { LIVE_PATH } from './live/live-endpoint.ts';
 import { refuse } from './reply.ts';
-import { get, post, postRaw, type Route } from './route.ts';
+import { del, get, patch, post, postRaw, type Route } from './route.ts';
 import {
   checkoutBody,
   confirmBody,
@@ -25,12 +26,14 @@ import {
   saleBody,
   stockChangeBody,
 } from './schemas/requests.ts';
+import { webhookChangeBody, webhookEndpointBody, webhookReplayBody } from './schemas/webhook-requests.ts';
 import type { StaticFiles } from './static-files.ts';
 
 export type RouteOptions = {
   services: Services;
   operations: OperationsServices;
   observe: CheckoutObserver;
+  webhooks: WebhookSettings;
   /** Where there is a demo sale and a secret to sign with. */
   demo?: { jwt_secret: string; sale_id: string };
 };
@@ -43,6 +46,7 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
   const sales = saleHandlers(services);
   const adminSales = adminSaleHandlers(services);
   const adminStock = adminStockHandlers(services);
+  const webhooks = merchantWebhookHandlers(services, options.webhooks);
   const operations = operationsHandlers(options.operations);
   const docs = docsHandlers(() => routes);
   const notUpgraded = () =>
@@ -62,6 +66,15 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
     get({ id: 'inventory', path: '/v1/inventory/{sku}', access: 'all', handler: sales.inventory }),
 
     postRaw({ id: 'webhook', path: '/v1/webhooks/{psp}', access: 'all', limited: 'not', handler: webhookHandler(services) }),
+
+    post({ id: 'create_webhook', path: '/v1/merchant/webhooks', access: 'merchant', body: webhookEndpointBody, handler: webhooks.create }),
+    get({ id: 'list_webhooks', path: '/v1/merchant/webhooks', access: 'merchant', handler: webhooks.list }),
+    get({ id: 'webhook_endpoint', path: '/v1/merchant/webhooks/{id}', access: 'merchant', handler: webhooks.one }),
+    patch({ id: 'change_webhook', path: '/v1/merchant/webhooks/{id}', access: 'merchant', body: webhookChangeBody, handler: webhooks.change }),
+    del({ id: 'delete_webhook', path: '/v1/merchant/webhooks/{id}', access: 'merchant', handler: webhooks.remove }),
+    post({ id: 'rotate_webhook', path: '/v1/merchant/webhooks/{id}/rotate', access: 'merchant', body: noBody, handler: webhooks.rotate }),
+    post({ id: 'test_webhook', path: '/v1/merchant/webhooks/{id}/test', access: 'merchant', body: noBody, handler: webhooks.test }),
+    post({ id: 'replay_webhook', path: '/v1/merchant/webhooks/{id}/replay', access: 'merchant', body: webhookReplayBody, handler: webhooks.replay }),
 
     post({ id: 'create_sale', path: '/v1/admin/sales', access: 'admin', body: saleBody, handler: adminSales.create }),
     post({ id: 'open', path: '/v1/admin/sales/{id}/open', access: 'admin', body: noBody, handler: adminSales.gate('open') }),

@@ -53,6 +53,7 @@ Claims of a token: \`sub\`, \`role\` (buyer, merchant, admin; absent: buyer), \`
 const TAGS = [
   { name: 'Buying', description: 'With the token of a buyer.' },
   { name: 'Sales', description: 'Open to all.' },
+  { name: 'Merchants', description: 'With the token of a merchant or an admin.' },
   { name: 'Operators', description: 'With the token of an admin.' },
   { name: 'Payment providers', description: 'Signed by the provider.' },
   { name: 'Operations', description: 'Health, metrics, documentation.' },

@@ -1,5 +1,6 @@
 /** What each route is for, in words: with its row in the table (routes.ts) this is the API document. */
 import type { OutcomeCode } from '../../domain/outcomes.ts';
+import { WEBHOOK_OPERATIONS } from './webhook-operations.ts';
 
 export type AnswerDoc = {
   description: string;
@@ -11,7 +12,7 @@ export type AnswerDoc = {
 };
 
 export type OperationDoc = {
-  tag: 'Buying' | 'Sales' | 'Operators' | 'Payment providers' | 'Operations';
+  tag: 'Buying' | 'Sales' | 'Merchants' | 'Operators' | 'Payment providers' | 'Operations';
   summary: string;
   description?: string;
   /** Query parameters: name -> meaning. All are required. */
@@ -134,6 +135,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
     answers: { 200: { description: 'Stored.', schema: 'Received' } },
     refusals: [...LEDGER, 'unauthorized', 'payload_too_large'],
   },
+  ...WEBHOOK_OPERATIONS,
   create_sale: {
     tag: 'Operators',
     summary: 'Create a sale',

@@ -3,6 +3,7 @@ import { ATTEMPT_STATES } from '../../domain/attempt-machine.ts';
 import { ORDER_STATES } from '../../domain/order-machine.ts';
 import { OUTCOME_CODES } from '../../domain/outcomes.ts';
 import { GATES } from '../../domain/types.ts';
+import { WEBHOOK_ANSWER_SCHEMAS } from './webhook-answers.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -170,6 +171,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
+  ...WEBHOOK_ANSWER_SCHEMAS,
   Received: object({ received: { type: 'boolean', const: true } }),
   Alive: object({ status: { type: 'string', const: 'ok' } }),
   Ready: object({

@@ -1,5 +1,5 @@
 /** What is sent about an event: enough to act, and nothing of the buyer or of how it was paid. */
-import { eventName } from '../../../domain/event-types.ts';
+import { eventName, testEventName } from '../../../domain/event-types.ts';
 import type { ClaimedDelivery } from '../../../ledger/outbox/deliveries.ts';
 
 export type Message = {
@@ -12,7 +12,7 @@ export function messageOf(delivery: ClaimedDelivery): Message {
   if (delivery.event_id === null) {
     const data = { endpoint_id: delivery.endpoint_id, message: 'Webhooks arrive here.' };
     return {
-      id: `evt_test_${delivery.id}`,
+      id: testEventName(delivery.id),
       body: bodyOf(delivery.type, delivery.wanted_at, data),
     };
   }
