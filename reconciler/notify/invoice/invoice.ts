@@ -34,6 +34,8 @@ const HALF = (RIGHT - PAGE.margin - 30) / 2;
 const BODY: Style = { size: 10 };
 const SMALL: Style = { size: 8.5, color: '#5d5644' };
 const HEAD: Style = { size: 8.5, bold: true, color: '#5d5644' };
+/** Four sums, the total and the payment. */
+const TOTALS_HEIGHT = 134;
 const RULE = '#c9c1aa';
 
 /** The order must have its invoice number. */
@@ -158,11 +160,13 @@ function drawTableHead(doc: PDFKit.PDFDocument, type: Typesetter, y: number): nu
 /** Returns where the next thing may stand. */
 function drawLines(doc: PDFKit.PDFDocument, type: Typesetter, content: Content, top: number): number {
   let y = drawTableHead(doc, type, top);
-  for (const item of content.items) {
+  for (const [i, item] of content.items.entries()) {
     const names = type.wrap(item.name, GOODS_WIDTH, BODY);
     const skus = type.wrap(item.sku, GOODS_WIDTH, SMALL);
     const height = names.length * 14 + skus.length * 12 + 8;
-    if (y + height > BOTTOM) y = drawTableHead(doc, type, newPage(doc, type, content));
+    // The last goods stand on one page with the sums: sums alone on a page are of nothing.
+    const needed = height + (i === content.items.length - 1 ? TOTALS_HEIGHT : 0);
+    if (y + needed > BOTTOM) y = drawTableHead(doc, type, newPage(doc, type, content));
     type.line(item.qty, COLUMNS.qty, y, BODY, 'right');
     type.line(item.price, COLUMNS.price, y, BODY, 'right');
     type.line(item.amount, COLUMNS.amount, y, BODY, 'right');
@@ -180,9 +184,7 @@ function drawLines(doc: PDFKit.PDFDocument, type: Typesetter, content: Content, 
 }
 
 function drawTotals(doc: PDFKit.PDFDocument, type: Typesetter, content: Content, top: number): void {
-  const height = content.totals.length * 16 + 70;
-  let y = top + height > BOTTOM ? newPage(doc, type, content) : top;
-  y = drawRule(doc, y) + 10;
+  let y = drawRule(doc, top) + 10;
   for (const [name, value] of content.totals) {
     type.line(name, COLUMNS.qty, y, BODY, 'right');
     type.line(value, COLUMNS.amount, y, BODY, 'right');
