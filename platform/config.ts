@@ -2,21 +2,31 @@
  * The environment as ONE frozen object, read in main files only. An empty variable counts as absent. A wrong
  * value throws ConfigError: one line that names the variable and what it wants, never a secret.
  */
-import { isIP } from 'node:net';
-import { NAME_PATTERN } from '../domain/ids.ts';
+import {
+  ConfigError,
+  count,
+  flag,
+  host,
+  locale,
+  longSecret,
+  mailAddress,
+  type Network,
+  name,
+  networks,
+  oneLine,
+  oneOf,
+  port,
+  rate,
+  seconds,
+  timeZone,
+  url,
+  words,
+} from './env.ts';
 
-export class ConfigError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'ConfigError';
-  }
-}
+export { ConfigError, type Network };
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** An address or a network: prefix 32 (IPv4) or 128 (IPv6) is one address. */
-export type Network = { address: string; prefix: number; family: 'ipv4' | 'ipv6' };
 
 export type Config = {
   port: number;
@@ -84,8 +94,6 @@ export type Config = {
   demo_sale?: string;
   local_stack: boolean;
 };
-
-const RATE_MAX = 1_000_000;
 
 export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
   const local_stack = flag(env, 'LOCAL_STACK');
@@ -177,168 +185,4 @@ export function required<K extends keyof typeof REQUIRED>(
 ): Readonly<Config & Record<K, string>> {
   for (const key of keys) if (config[key] === undefined) throw new ConfigError(REQUIRED[key]);
   return config as Readonly<Config & Record<K, string>>;
-}
-
-function port(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
-  const text = env[key];
-  if (!text) return fallback;
-  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > 65_535) {
-    throw new ConfigError(`${key} must be a port from 1 to 65535 (it is "${text}")`);
-  }
-  return value;
-}
-
-function host(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
-  const text = env[key];
-  if (!text) return fallback;
-  if (isIP(text) === 0 && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text)) {
-    throw new ConfigError(`${key} must be an address or a host name to listen on (it is "${text}")`);
-  }
-  return text;
-}
-
-function url(env: NodeJS.ProcessEnv, key: string, protocols: readonly string[]): string | undefined {
-  const text = env[key];
-  if (!text) return undefined;
-  // The text may hold a password: it is not repeated.
-  if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) {
-    throw new ConfigError(
-      `${key} must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
-    );
-  }
-  return text;
-}
-
-function oneOf<T extends string>(env: NodeJS.ProcessEnv, key: string, values: readonly T[], fallback: T): T {
-  const text = env[key];
-  if (!text) return fallback;
-  const value = values.find((candidate) => candidate === text);
-  if (!value) throw new ConfigError(`${key} must be ${values.join(', ')} (it is "${text}")`);
-  return value;
-}
-
-function rate(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
-  const text = env[key];
-  if (!text) return fallback;
-  if (text === 'off') return 0;
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : -1;
-  if (value < 0 || value > RATE_MAX) {
-    throw new ConfigError(`${key} must be a number a second up to ${RATE_MAX}, or off (it is "${text}")`);
-  }
-  return value;
-}
-
-function seconds(env: NodeJS.ProcessEnv, key: string, fallback: number): number {
-  const text = env[key];
-  if (!text) return fallback;
-  if (!/^[1-9]\d{0,8}$/.test(text)) {
-    throw new ConfigError(`${key} must be a whole number of seconds from 1 (it is "${text}")`);
-  }
-  return Number(text);
-}
-
-const SECRET_BYTES_MIN = 32;
-
-function longSecret(env: NodeJS.ProcessEnv, key: string): string | undefined {
-  const text = env[key];
-  if (!text) return undefined;
-  if (Buffer.byteLength(text) < SECRET_BYTES_MIN) {
-    throw new ConfigError(`${key} must have ${SECRET_BYTES_MIN} characters or more, made by chance`);
-  }
-  return text;
-}
-
-function networks(env: NodeJS.ProcessEnv, key: string): Network[] {
-  const parts = (env[key] ?? '').split(',').map((part) => part.trim());
-  return parts.filter((part) => part !== '').map((part) => network(key, part));
-}
-
-function network(key: string, text: string): Network {
-  const slash = text.indexOf('/');
-  const address = slash < 0 ? text : text.slice(0, slash);
-  const family = isIP(address);
-  const longest = family === 4 ? 32 : 128;
-  const prefix =
-    slash < 0 ? longest : /^\d{1,3}$/.test(text.slice(slash + 1)) ? Number(text.slice(slash + 1)) : -1;
-  if (family === 0 || prefix < 0 || prefix > longest) {
-    throw new ConfigError(
-      `${key} must be addresses or networks, comma-separated, such as 10.0.0.0/8,::1 (one is "${text}")`,
-    );
-  }
-  return { address, prefix, family: family === 4 ? 'ipv4' : 'ipv6' };
-}
-
-function name(env: NodeJS.ProcessEnv, key: string): string | undefined {
-  const text = env[key];
-  if (!text) return undefined;
-  if (!new RegExp(NAME_PATTERN).test(text)) {
-    throw new ConfigError(`${key} must be a sale id: 1-64 of A-Za-z0-9._- (it is "${text}")`);
-  }
-  return text;
-}
-
-function count(env: NodeJS.ProcessEnv, key: string, fallback: number, max: number): number {
-  const text = env[key];
-  if (!text) return fallback;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > max)
-    throw new ConfigError(`${key} must be a whole number from 1 to ${max} (it is "${text}")`);
-  return value;
-}
-
-function mailAddress(env: NodeJS.ProcessEnv, key: string): string | undefined {
-  const text = env[key];
-  if (!text) return undefined;
-  if (!/^[^\s@<>,;:"()[\]\\]+@[A-Za-z0-9.-]+$/.test(text)) {
-    throw new ConfigError(
-      `${key} must be one bare address, such as orders@shop.example (the name is SHOP_NAME)`,
-    );
-  }
-  return text;
-}
-
-function oneLine(env: NodeJS.ProcessEnv, key: string): string | undefined {
-  const text = env[key]?.trim();
-  if (!text) return undefined;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(text))
-    throw new ConfigError(`${key} must be one line without control characters`);
-  return text;
-}
-
-function locale(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
-  const text = env[key];
-  if (!text) return fallback;
-  try {
-    return Intl.getCanonicalLocales(text)[0] ?? fallback;
-  } catch {
-    throw new ConfigError(`${key} must be a language tag, such as en-GB (it is "${text}")`);
-  }
-}
-
-function timeZone(env: NodeJS.ProcessEnv, key: string, fallback: string): string {
-  const text = env[key];
-  if (!text) return fallback;
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
-  } catch {
-    throw new ConfigError(`${key} must be a time zone, such as Europe/Berlin (it is "${text}")`);
-  }
-}
-
-/** Comma-separated; `none` is an empty list. */
-function words(env: NodeJS.ProcessEnv, key: string, fallback: string): string[] {
-  const text = env[key] || fallback;
-  return text
-    .split(',')
-    .map((word) => word.trim())
-    .filter((word) => word !== '' && word !== 'none');
-}
-
-function flag(env: NodeJS.ProcessEnv, key: string): boolean {
-  const text = env[key];
-  if (!text || text === '0') return false;
-  if (text !== '1') throw new ConfigError(`${key} must be 1 or 0 (it is "${text}")`);
-  return true;
 }
