@@ -76,28 +76,28 @@ export function createGuardedPost(options: GuardedPostOptions): GuardedPost {
     headers: Readonly<Record<string, string>>,
     body: string,
     signal: AbortSignal,
-  ): Promise<Posted> {
+  ): Promise<Posted | 'stale'> {
     return new Promise((settle) => {
-      const secure = url.protocol === 'https:';
       const given = {
         method: 'POST',
         signal,
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       };
-      const request: ClientRequest = secure
-        ? tlsRequest(url, { ...given, agent: tls })
-        : plainRequest(url, { ...given, agent: plain });
-      request.on('error', (error: NodeJS.ErrnoException) => {
+      const request: ClientRequest =
+        url.protocol === 'https:'
+          ? tlsRequest(url, { ...given, agent: tls })
+          : plainRequest(url, { ...given, agent: plain });
+      const failed = (error: NodeJS.ErrnoException) => {
         if (error instanceof TargetRefused) settle({ kind: 'refused', reason: error.message });
-        else
-          settle({
-            kind: 'failed',
-            reason: signal.aborted ? `no answer in ${timeout_ms} ms` : wordsOf(error),
-          });
-      });
+        else if (signal.aborted) settle({ kind: 'failed', reason: `no answer in ${timeout_ms} ms` });
+        // A connection that was kept, and that the other side closed meanwhile.
+        else if (request.reusedSocket && error.code === 'ECONNRESET') settle('stale');
+        else settle({ kind: 'failed', reason: wordsOf(error) });
+      };
+      request.on('error', failed);
       request.on('response', (response: IncomingMessage) => {
-        const { statusCode: status = 0, headers: given } = response;
-        const answered: Posted = { kind: 'answered', status, retry_after: given['retry-after'] };
+        const { statusCode: status = 0, headers: told } = response;
+        const answered: Posted = { kind: 'answered', status, retry_after: told['retry-after'] };
         let bytes = 0;
         response.on('data', (chunk: Buffer) => {
           bytes += chunk.length;
@@ -106,12 +106,7 @@ export function createGuardedPost(options: GuardedPostOptions): GuardedPost {
           request.destroy();
         });
         response.on('end', () => settle(answered));
-        response.on('error', () =>
-          settle({
-            kind: 'failed',
-            reason: signal.aborted ? `no whole answer in ${timeout_ms} ms` : 'the answer broke off',
-          }),
-        );
+        response.on('error', failed);
       });
       request.end(body);
     });
@@ -125,7 +120,11 @@ export function createGuardedPost(options: GuardedPostOptions): GuardedPost {
       // Numbers are not looked up, so nobody would check them.
       const wrong = isIP(host) === 0 ? undefined : addressFault(host, { loopback: local });
       if (wrong) return { kind: 'refused', reason: `the host ${wrong}` };
-      return send(target.url, headers, body, AbortSignal.timeout(timeout_ms));
+      const signal = AbortSignal.timeout(timeout_ms);
+      let posted = await send(target.url, headers, body, signal);
+      // As many times as connections are kept, at most; the time is the same for all.
+      while (posted === 'stale') posted = await send(target.url, headers, body, signal);
+      return posted;
     },
     close() {
       plain.destroy();
