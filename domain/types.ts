@@ -23,3 +23,7 @@ export type Road = 'checkout' | 'lock';
 /** What an operator has set. `scheduled` opens by itself at the opening time. */
 export const GATES = ['scheduled', 'open', 'paused', 'closed'] as const;
 export type Gate = (typeof GATES)[number];
+
+/** When a sale's money is taken. */
+export const CAPTURES = ['at_once', 'on_shipment'] as const;
+export type Capture = (typeof CAPTURES)[number];

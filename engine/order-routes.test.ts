@@ -43,12 +43,25 @@ describe('the main road', () => {
     await expect.poll(async () => (await order(token, order_id)).body.payments[0].state).toBe('captured');
     const { body } = await order(token, order_id);
     expect(body.source).toBe('ledger');
-    expect(body.history.map((event: { to: string }) => event.to)).toEqual([
-      'reserved',
-      'authorized',
-      'confirmed',
+    expect(body.history.map(({ to, cause }: { to: string; cause: string }) => [to, cause])).toEqual([
+      ['reserved', 'checkout'],
+      ['authorized', 'payment_authorized'],
+      ['confirmed', 'checkout'],
+      ['confirmed', 'payment_captured'],
     ]);
-    expect(body.payments).toMatchObject([{ no: 1, amount: 1000, currency: 'USD', decline_code: null }]);
+    expect(body.history[3].detail).toEqual({ amount: 1000, currency: 'USD' });
+    expect(body.payments).toMatchObject([
+      {
+        no: 1,
+        amount: 1000,
+        captured: 1000,
+        refunded: 0,
+        currency: 'USD',
+        decline_code: null,
+        next_action: null,
+      },
+    ]);
+    expect(body).toMatchObject({ refunded: 0, shipment: null, contact: null });
   });
 
   it('a card that is declined: payment_failed, and the stock comes back', async () => {
@@ -71,6 +84,33 @@ describe('the main road', () => {
       .toMatch(/voided|refunded/);
     const late = await confirm(token, order_id);
     expect([...refusal(late), late.body.state]).toEqual([409, 'invalid_state', 'canceled']);
+  });
+});
+
+describe('where the buyer is told', () => {
+  const told = async (token: string, contact?: object) => {
+    const { order_id } = (await t.buy(sale_id, { token, contact })).body;
+    await expect.poll(async () => (await order(token, order_id)).body.source).toBe('ledger');
+    return (await order(token, order_id)).body.contact;
+  };
+
+  it('the request says it, else the token, and a claim that is no address is passed over', async () => {
+    const contact = { email: 'ada@example.com', phone: '+442071838750' };
+    const claims = { email: 'claim@example.com', phone_number: '+6281234567890' };
+    expect(await told(t.buyer(), contact)).toEqual(contact);
+    expect(await told(t.buyer(undefined, claims))).toEqual({
+      email: claims.email,
+      phone: claims.phone_number,
+    });
+    expect(await told(t.buyer(undefined, claims), contact)).toEqual(contact);
+    expect(await told(t.buyer(undefined, { email: 'a@b\r\nBcc: c@example.com' }))).toBeNull();
+  });
+
+  it('is no part of what makes two requests the same: a token with another address still replays', async () => {
+    const key = newKey();
+    const first = await t.buy(sale_id, { token: t.buyer('eve', { email: 'old@example.com' }), key });
+    const again = await t.buy(sale_id, { token: t.buyer('eve', { email: 'new@example.com' }), key });
+    expect([again.status, again.body]).toEqual([201, first.body]);
   });
 });
 

@@ -3,11 +3,14 @@
  * so the script copies bytes and never looks inside. What only the script knows (time, day) stands in
  * the entry's header.
  */
+import type { Contact } from '../domain/contact.ts';
 import type { Amounts } from '../domain/pricing.ts';
 import type { PaymentMethod, PricedLine, Road, ShippingAddress } from '../domain/types.ts';
 import { pack, unpackAll } from './packing.ts';
 
-const VERSION = 1;
+/** Version 1 had no contact; entries written by an engine of that time may still be in a stream. */
+const VERSION = 2;
+const LENGTH_OF_VERSION: Readonly<Record<number, number>> = { 1: 11, 2: 12 };
 
 export type OrderPayload = {
   /** 16 bytes: the request (see domain/ids.ts). */
@@ -22,6 +25,7 @@ export type OrderPayload = {
   amounts: Amounts;
   payment_method: PaymentMethod | null;
   shipping_address: ShippingAddress | null;
+  contact: Contact | null;
 };
 
 export function encodeOrderPayload(order: OrderPayload): Buffer {
@@ -40,6 +44,7 @@ export function encodeOrderPayload(order: OrderPayload): Buffer {
     [a.currency, a.subtotal, a.discount, a.shipping, a.tax, a.total],
     order.payment_method,
     order.shipping_address,
+    order.contact,
   ]);
 }
 
@@ -49,7 +54,7 @@ export function decodeOrderPayloads(bytes: Buffer): OrderPayload[] {
 }
 
 function decodeOne(value: unknown): OrderPayload {
-  if (!Array.isArray(value) || value[0] !== VERSION || value.length !== 11)
+  if (!Array.isArray(value) || value.length !== LENGTH_OF_VERSION[value[0]])
     throw new Error('not an order payload');
   const [
     ,
@@ -63,6 +68,7 @@ function decodeOne(value: unknown): OrderPayload {
     amounts,
     payment_method,
     shipping_address,
+    contact = null,
   ] = value;
   if (![hash, buyer_hash, fingerprint].every((part) => Buffer.isBuffer(part) && part.length === 16)) {
     throw new Error('order payload without its hashes');
@@ -85,6 +91,7 @@ function decodeOne(value: unknown): OrderPayload {
     amounts: decodeAmounts(amounts),
     payment_method,
     shipping_address,
+    contact,
   };
 }
 

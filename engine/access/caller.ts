@@ -1,4 +1,5 @@
 /** Who asks: what a verified token says. */
+import { type Contact, isEmail, isPhone } from '../../domain/contact.ts';
 import { NAME_PATTERN } from '../../domain/ids.ts';
 
 /** Each role may do what those before it may. */
@@ -14,6 +15,8 @@ export type Caller = {
   expires_at_ms: number;
   /** Whom a limit per buyer is about. */
   limit_key: string;
+  /** Where the token says that its owner is reached (OpenID Connect: `email`, `phone_number`); null for nowhere. */
+  contact: Contact | null;
 };
 
 export const AUDIENCE = 'stampede';
@@ -26,6 +29,7 @@ export const ANYONE: Caller = {
   tenant: DEFAULT_TENANT,
   expires_at_ms: Number.POSITIVE_INFINITY,
   limit_key: '',
+  contact: null,
 };
 
 const TENANT = new RegExp(NAME_PATTERN);
@@ -40,7 +44,22 @@ export function callerOf(claims: Readonly<Record<string, unknown>>): Caller | un
   if (typeof tenant !== 'string' || !TENANT.test(tenant)) return undefined;
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return undefined;
   if (aud !== AUDIENCE && !(Array.isArray(aud) && aud.includes(AUDIENCE))) return undefined;
-  return { sub, role, tenant, expires_at_ms: exp * 1000, limit_key: `${tenant}:${sub}` };
+  return {
+    sub,
+    role,
+    tenant,
+    expires_at_ms: exp * 1000,
+    limit_key: `${tenant}:${sub}`,
+    contact: contactOf(claims),
+  };
+}
+
+/** A claim that no notice could be sent to is none: the token counts all the same. */
+function contactOf({ email, phone_number }: Readonly<Record<string, unknown>>): Contact | null {
+  const contact: Contact = {};
+  if (isEmail(email)) contact.email = email;
+  if (isPhone(phone_number)) contact.phone = phone_number;
+  return contact.email || contact.phone ? contact : null;
 }
 
 export function roleSuffices(role: Role, needed: Role): boolean {

@@ -1,4 +1,5 @@
 /** What the checkout core takes and answers. Routes speak to it in these words; nothing here knows HTTP. */
+import type { Contact } from '../../domain/contact.ts';
 import type { Amounts } from '../../domain/pricing.ts';
 import type { Line, PaymentMethod, PricedLine, Road, ShippingAddress } from '../../domain/types.ts';
 import type { Sale } from '../sales/sale.ts';
@@ -16,6 +17,7 @@ export type ReserveRequest = {
   lines: readonly Line[];
   payment_method: PaymentMethod | null;
   shipping_address: ShippingAddress | null;
+  contact: Contact | null;
 };
 
 /** A reservation as first told; a replay gives exactly this again. */

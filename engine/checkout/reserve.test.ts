@@ -74,6 +74,7 @@ function buy(
     lines: [{ sku: 'a', qty }],
     payment_method: { type: 'card', token: 'pm_ok' },
     shipping_address: null,
+    contact: null,
   });
 }
 

@@ -56,7 +56,7 @@ function pricedLines(request: ReserveRequest): PricedLine[] | { unknown: string 
 }
 
 function prepare(request: ReserveRequest, lines: PricedLine[]): Prepared {
-  const { sale, buyer, key, fingerprint, road, payment_method, shipping_address } = request;
+  const { sale, buyer, key, fingerprint, road, payment_method, shipping_address, contact } = request;
   const id = requestHash(sale.salt, sale.tenant, sale.id, buyer, key);
   const buyer_hash = buyerHash(sale.salt, buyer);
   const amounts = priceOrder(sale.currency, lines);
@@ -77,6 +77,7 @@ function prepare(request: ReserveRequest, lines: PricedLine[]): Prepared {
     amounts,
     payment_method,
     shipping_address,
+    contact,
   });
   return {
     id,

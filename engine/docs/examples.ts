@@ -4,6 +4,10 @@ const amounts = { currency: 'USD', subtotal: 25_800, discount: 0, shipping: 0, t
 const items = [{ sku: 'aurora-headphones', qty: 2, unit_price: 12_900 }];
 const order_id = 'q83vASNFUKBdGu3MzR6cX0mQ2yU7nLwe';
 
+function event(at: string, from: string | null, to: string, cause: string, actor: string) {
+  return { at, from, to, cause, actor, detail: null };
+}
+
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   CheckoutRequest: {
     sale_id: 'demo',
@@ -16,6 +20,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       postal_code: 'SW1Y 4JH',
       country: 'GB',
     },
+    contact: { email: 'ada@example.com' },
   },
   LockRequest: { sale_id: 'demo', items: [{ sku: 'aurora-headphones', qty: 2 }] },
   PaymentRequest: { order_id, payment_method: { type: 'card', token: 'pm_ok' } },
@@ -37,6 +42,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     items,
     amounts,
     reservation,
+    refunded: 0,
     payments: [
       {
         no: 1,
@@ -46,15 +52,24 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
         currency: 'USD',
         state: 'captured',
         decline_code: null,
+        next_action: null,
+        captured: 25_800,
+        refunded: 0,
         reversal_wanted: false,
         created_at: '2027-01-31T12:00:00.120Z',
         updated_at: '2027-01-31T12:00:00.310Z',
       },
     ],
+    shipment: null,
+    contact: { email: 'ada@example.com' },
     history: [
-      { at: '2027-01-31T12:00:00.090Z', from: null, to: 'reserved', cause: 'checkout', actor: 'buyer' },
-      { at: '2027-01-31T12:00:00.250Z', from: 'reserved', to: 'authorized', cause: 'psp', actor: 'saga' },
-      { at: '2027-01-31T12:00:00.250Z', from: 'authorized', to: 'confirmed', cause: 'psp', actor: 'saga' },
+      event('2027-01-31T12:00:00.090Z', null, 'reserved', 'checkout', 'buyer'),
+      event('2027-01-31T12:00:00.250Z', 'reserved', 'authorized', 'payment_authorized', 'psp'),
+      event('2027-01-31T12:00:00.250Z', 'authorized', 'confirmed', 'checkout', 'saga'),
+      {
+        ...event('2027-01-31T12:00:00.310Z', 'confirmed', 'confirmed', 'payment_captured', 'psp'),
+        detail: { amount: 25_800, currency: 'USD' },
+      },
     ],
     as_of: '2027-01-31T12:00:01.000Z',
     source: 'ledger',

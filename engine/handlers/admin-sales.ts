@@ -120,7 +120,15 @@ function newSale(tenant: string, body: SaleBody): NewSale | { faults: Fault[] } 
     closes_at_ms,
     hold_ms: body.hold_seconds * 1000,
     limit_per_buyer: body.limit_per_buyer,
+    psp: body.psp,
+    capture: body.capture,
     items: body.items,
-    body: { ...body, opens_at: opens_at_ms ?? null, closes_at: closes_at_ms ?? null },
+    // What a body leaves out and what it sets to the default are the same request.
+    body: {
+      ...body,
+      opens_at: opens_at_ms ?? null,
+      closes_at: closes_at_ms ?? null,
+      capture: body.capture === 'at_once' ? undefined : body.capture,
+    },
   };
 }

@@ -58,6 +58,7 @@ export function checkoutHandlers(services: Pick<Services, 'sales' | 'reserve'>, 
       lines: body.items,
       payment_method: road.payment_method,
       shipping_address: road.shipping_address,
+      contact: body.contact ?? caller.contact,
     }).then(reserveReply);
   }
 

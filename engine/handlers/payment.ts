@@ -46,7 +46,8 @@ export function paymentHandlers(services: Pick<Services, 'db' | 'ledger' | 'find
   async function outcomeOf(attempt: AttemptRow): Promise<AttemptRow> {
     const until_ms = performance.now() + WAIT_MS_MAX;
     let latest = attempt;
-    while (isOpen(latest) && performance.now() < until_ms) {
+    // What the buyer has to do is an answer, too: the payment goes on only after that.
+    while (isOpen(latest) && !hasToAct(latest) && performance.now() < until_ms) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       try {
         latest = (await ledger.ask(() => attemptsById(db, [attempt.id])))[0] ?? latest;
@@ -92,6 +93,7 @@ function paymentReply(attempt: AttemptRow, started: Extract<StartedPayment, { at
       currency: attempt.currency,
       state: attempt.state,
       decline_code: attempt.decline_code,
+      next_action: isOpen(attempt) ? attempt.next_action : null,
     },
     reservation: { expires_at: iso(started.expires_at.getTime()), server_time: iso(Date.now()) },
   };
@@ -100,6 +102,10 @@ function paymentReply(attempt: AttemptRow, started: Extract<StartedPayment, { at
 
 function isOpen(attempt: AttemptRow): boolean {
   return attempt.state === 'pending' || attempt.state === 'unknown';
+}
+
+function hasToAct({ next_action }: AttemptRow): boolean {
+  return next_action !== null && next_action.type !== 'wait';
 }
 
 /** The same for the same buyer and key: a retry finds its attempt, whatever has become of it. A UUID of version 8. */

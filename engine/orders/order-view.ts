@@ -26,8 +26,20 @@ export function orderFromReservation(reservation: Reservation, as_of_ms: number)
     items,
     amounts,
     reservation: { expires_at: iso(expires_at_ms), server_time: iso(as_of_ms) },
+    refunded: 0,
     payments: [],
-    history: [{ at: iso(reserved_at_ms), from: null, to: 'reserved', cause: 'reserved', actor: 'buyer' }],
+    shipment: null,
+    contact: null,
+    history: [
+      {
+        at: iso(reserved_at_ms),
+        from: null,
+        to: 'reserved',
+        cause: 'reserved',
+        actor: 'buyer',
+        detail: null,
+      },
+    ],
     as_of: iso(as_of_ms),
     source: 'reservation',
   };
@@ -43,6 +55,7 @@ function deadlineOf({ first_expires_at, expires_at }: OrderView): string {
 }
 
 export function orderFromLedger(order: OrderView) {
+  const { shipment } = order;
   return {
     order_id: order.order_id,
     sale_id: order.sale,
@@ -50,6 +63,7 @@ export function orderFromLedger(order: OrderView) {
     items: order.items,
     amounts: order.amounts,
     reservation: { expires_at: deadlineOf(order), server_time: iso(order.now.getTime()) },
+    refunded: order.attempts.reduce((sum, attempt) => sum + attempt.refunded, 0),
     payments: order.attempts.map((attempt) => ({
       no: attempt.no,
       psp: attempt.psp,
@@ -58,17 +72,21 @@ export function orderFromLedger(order: OrderView) {
       currency: attempt.currency,
       state: attempt.state,
       decline_code: attempt.decline_code,
+      next_action: attempt.next_action,
+      captured: attempt.captured,
+      refunded: attempt.refunded,
       reversal_wanted: attempt.reversal_wanted,
       created_at: iso(attempt.created_at_ms),
       updated_at: iso(attempt.updated_at_ms),
     })),
-    history: order.history.map(({ at_ms, from, to, cause, actor }) => ({
-      at: iso(at_ms),
-      from,
-      to,
-      cause,
-      actor,
-    })),
+    shipment: shipment && {
+      carrier: shipment.carrier,
+      tracking_number: shipment.tracking_number,
+      tracking_url: shipment.tracking_url,
+      recorded_at: iso(shipment.recorded_at_ms),
+    },
+    contact: order.contact,
+    history: order.history.map(({ at_ms, ...event }) => ({ at: iso(at_ms), ...event })),
     as_of: iso(order.now.getTime()),
     source: 'ledger',
   };

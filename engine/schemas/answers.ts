@@ -40,6 +40,17 @@ const orderItems = list(object({ sku: string, qty: integer, unit_price: integer 
 const reservation = object({ expires_at: time, server_time: time });
 const short = list(object({ sku: string, requested: integer, available: integer }));
 
+const nextAction = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  required: ['type'],
+  properties: {
+    type: { type: 'string', enum: ['wait', 'redirect', 'upi'] },
+    url: { ...string, description: '`redirect`: a page to open. `upi`: a link for a UPI app' },
+  },
+  description: 'What the buyer has to do before the payment goes on',
+} as const;
+
 const payment = {
   no: integer,
   psp: string,
@@ -48,6 +59,28 @@ const payment = {
   currency: string,
   state: { type: 'string', enum: ATTEMPT_STATES },
   decline_code: stringOrNull,
+  next_action: nextAction,
+} as const;
+
+const shipment = {
+  ...object({
+    carrier: stringOrNull,
+    tracking_number: stringOrNull,
+    tracking_url: stringOrNull,
+    recorded_at: time,
+  }),
+  type: ['object', 'null'],
+} as const;
+
+const contact = {
+  ...object({ email: string, phone: string }, ['email', 'phone']),
+  type: ['object', 'null'],
+} as const;
+
+const eventDetail = {
+  ...object({ amount: integer, currency: string, code: string }, ['amount', 'currency', 'code']),
+  type: ['object', 'null'],
+  description: 'Money that moved, or why it did not',
 } as const;
 
 const saleItem = {
@@ -92,9 +125,19 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
     items: orderItems,
     amounts: ref('Amounts'),
     reservation,
+    refunded: { ...integer, description: 'Minor units given back so far' },
     payments: list(
-      object({ ...payment, reversal_wanted: { type: 'boolean' }, created_at: time, updated_at: time }),
+      object({
+        ...payment,
+        captured: integer,
+        refunded: integer,
+        reversal_wanted: { type: 'boolean' },
+        created_at: time,
+        updated_at: time,
+      }),
     ),
+    shipment,
+    contact,
     history: list(
       object({
         at: time,
@@ -102,6 +145,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
         to: { type: 'string', enum: ORDER_STATES },
         cause: string,
         actor: string,
+        detail: eventDetail,
       }),
     ),
     as_of: time,

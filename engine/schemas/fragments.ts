@@ -1,4 +1,5 @@
 /** Parts that schemas are made of. Every string is bounded. */
+import { EMAIL_LENGTH_MAX, EMAIL_PATTERN, PHONE_PATTERN } from '../../domain/contact.ts';
 import { NAME_PATTERN } from '../../domain/ids.ts';
 import { LINE_UNITS_MAX, ORDER_LINES_MAX, STOCK_UNITS_MAX, UNIT_PRICE_MAX } from '../../domain/limits.ts';
 
@@ -65,5 +66,23 @@ export const shippingAddress = {
     region: text(100),
     postal_code: text(20),
     country: { ...text(64), description: 'Best as an ISO 3166 code, such as ID' },
+  },
+} as const;
+
+/** No card number fits a phone number's form with its +, and one in eight long numbers would be taken for one. */
+export const contact = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  description:
+    'Where the buyer is told what happens. Absent: `email` and `phone_number` of the token, if it has them',
+  properties: {
+    email: { type: 'string', minLength: 3, maxLength: EMAIL_LENGTH_MAX, pattern: EMAIL_PATTERN },
+    phone: {
+      type: 'string',
+      maxLength: 16,
+      pattern: PHONE_PATTERN,
+      description: 'E.164, such as +6281234567890',
+    },
   },
 } as const;

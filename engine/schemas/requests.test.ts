@@ -112,12 +112,39 @@ describe('a checkout body', () => {
   });
 });
 
+describe('where the buyer is told', () => {
+  it.each([
+    { email: 'ada@example.com' },
+    { email: "o'hara+drop@mail.example.co.uk", phone: '+6281234567890' },
+    { phone: '+442071838750' },
+  ])('%j is taken', (contact) => {
+    expect(faults({ ...good, contact })).toEqual([]);
+  });
+
+  it.each([
+    [{}, '/contact'],
+    [{ email: 'ada' }, '/contact/email'],
+    [{ email: 'ada@localhost' }, '/contact/email'],
+    [{ email: 'ada@example.com\r\nBcc: all@example.com' }, '/contact/email'],
+    [{ email: 'ada@example.com,bob@example.com' }, '/contact/email'],
+    [{ email: 'Ada <ada@example.com>' }, '/contact/email'],
+    [{ email: `${'a'.repeat(65)}@example.com` }, '/contact/email'],
+    [{ email: `a@${'b'.repeat(260)}.com` }, '/contact/email'],
+    [{ phone: '081234567890' }, '/contact/phone'],
+    [{ phone: '+4242424242424242' }, '/contact/phone'],
+    [{ phone: 6281234567890 }, '/contact/phone'],
+    [{ email: 'ada@example.com', fax: '+1' }, '/contact/fax'],
+  ])('%j is refused', (contact, path) => {
+    expect(faults({ ...good, contact })[0]?.path).toBe(path);
+  });
+});
+
 describe('a sale body', () => {
   const sale = { id: 's', currency: 'USD', items: [{ sku: 'a', name: 'A', unit_price: 100, qty: 5 }] };
 
   it('gets its defaults', () => {
     expect(validateSale(structuredClone(sale))).toEqual({
-      value: { ...sale, hold_seconds: 600, limit_per_buyer: 1 },
+      value: { ...sale, hold_seconds: 600, limit_per_buyer: 1, capture: 'at_once' },
     });
   });
 
@@ -129,6 +156,8 @@ describe('a sale body', () => {
     [{ opens_at: '2027-13-31T12:00:00Z' }, '/opens_at'],
     [{ opens_at: 1_700_000_000 }, '/opens_at'],
     [{ hold_seconds: 0 }, '/hold_seconds'],
+    [{ capture: 'later' }, '/capture'],
+    [{ psp: 'a b' }, '/psp'],
     [{ limit_per_buyer: -1 }, '/limit_per_buyer'],
     [{ items: [] }, '/items'],
     [{ items: [{ sku: 'a', name: 'A', unit_price: -1, qty: 5 }] }, '/items/0/unit_price'],

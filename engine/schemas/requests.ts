@@ -1,7 +1,9 @@
 /** Bodies of requests. One schema validates, gives the TypeScript type and stands in the API document. */
 import type { FromSchema } from 'json-schema-to-ts';
 import { HOLD_SECONDS_MAX, HOLD_SECONDS_MIN, LINE_UNITS_MAX, SALE_ITEMS_MAX } from '../../domain/limits.ts';
+import { CAPTURES } from '../../domain/types.ts';
 import {
+  contact,
   currency,
   name,
   orderId,
@@ -25,6 +27,7 @@ const checkout = {
     items: orderLines,
     payment_method: paymentMethod,
     shipping_address: shippingAddress,
+    contact,
     coupon_code: {
       type: 'string',
       description: 'Not offered yet',
@@ -40,7 +43,7 @@ const lock = {
   type: 'object',
   additionalProperties: false,
   required: ['sale_id', 'items'],
-  properties: { sale_id: name, items: orderLines },
+  properties: { sale_id: name, items: orderLines, contact },
 } as const;
 export type LockBody = FromSchema<typeof lock>;
 export const lockBody: BodySchema<LockBody> = lock;
@@ -82,6 +85,14 @@ const sale = {
       maximum: LINE_UNITS_MAX,
       default: 1,
       description: 'Units a buyer may hold and own; 0 for no limit',
+    },
+    psp: { ...name, description: 'Payment provider of this sale. Absent: the one of the deployment' },
+    capture: {
+      type: 'string',
+      enum: CAPTURES,
+      default: 'at_once',
+      description:
+        '`on_shipment`: money is held when an order is confirmed, and taken when its parcel is recorded',
     },
     items: {
       type: 'array',

@@ -3,6 +3,7 @@
  * are never repeated: they may be what must not be logged.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { EMAIL_PATTERN, PHONE_PATTERN } from '../../domain/contact.ts';
 import { NAME_PATTERN } from '../../domain/ids.ts';
 import { isCurrency } from '../../domain/money.ts';
 import { holdsCardNumber } from './card-number.ts';
@@ -78,6 +79,8 @@ const PATTERNS: Readonly<Record<string, string>> = {
   [ORDER_ID_PATTERN]: 'must be an order id',
   '^[!-~]+$': 'must be printable ASCII without spaces',
   '^[A-Z]{3}$': 'must be an ISO 4217 currency code',
+  [EMAIL_PATTERN]: 'must be an e-mail address',
+  [PHONE_PATTERN]: 'must be a phone number in E.164, such as +6281234567890',
 };
 
 function messageOf({ keyword, params, schema }: ErrorObject): string {
@@ -104,6 +107,8 @@ function messageOf({ keyword, params, schema }: ErrorObject): string {
       return `must have at most ${schema} elements`;
     case 'pattern':
       return PATTERNS[String(params.pattern)] ?? 'does not have the right form';
+    case 'minProperties':
+      return 'must not be empty';
     case 'format':
       return 'must be a time with its zone, such as 2027-01-31T12:00:00.000Z';
     case 'x-plain-text':

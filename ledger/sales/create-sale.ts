@@ -3,20 +3,23 @@
  * same body again finds it, another body for the same id conflicts.
  *
  * SALE: $1 tenant  $2 id  $3 route  $4 salt  $5 currency  $6 opens at  $7 closes at (ms since 1970 or null)
- *   $8 hold_ms  $9 limit per buyer  $10 gate  $11 body
+ *   $8 hold_ms  $9 limit per buyer  $10 gate  $11 provider or null  $12 capture  $13 body
  * SKUS: $1 sale_no, then columns: $2 SKUs  $3 names  $4 unit prices  $5 quantities
  * CURSOR: $1 sale_no
  * EXISTING: $1 tenant  $2 id  $3 body
  */
 import { randomBytes } from 'node:crypto';
 import { ROUTE_BYTES, SALT_BYTES } from '../../domain/ids.ts';
+import type { Capture } from '../../domain/types.ts';
 import { type Pool, rows, withTransaction } from '../../platform/postgres.ts';
 
 const INSERT_SALE = {
   name: 'insert_sale',
   text: `
-    INSERT INTO sales (tenant, id, route, salt, currency, opens_at, closes_at, hold_ms, limit_per_buyer, gate, body)
-    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::bigint / 1000.0), to_timestamp($7::bigint / 1000.0), $8, $9, $10, $11)
+    INSERT INTO sales (tenant, id, route, salt, currency, opens_at, closes_at, hold_ms, limit_per_buyer, gate, psp,
+      capture, body)
+    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::bigint / 1000.0), to_timestamp($7::bigint / 1000.0), $8, $9, $10, $11,
+      $12, $13)
     ON CONFLICT (tenant, id) DO NOTHING
     RETURNING sale_no`,
 };
@@ -47,6 +50,10 @@ export type NewSale = {
   hold_ms: number;
   /** 0 for none. */
   limit_per_buyer: number;
+  /** Absent: the deployment's. */
+  psp?: string;
+  /** Absent: at once. */
+  capture?: Capture;
   items: readonly { sku: string; name: string; unit_price: number; qty: number }[];
   /** The request as it counts for "the same again", a JSON value. */
   body: unknown;
@@ -69,6 +76,8 @@ export function createSale(pool: Pool, sale: NewSale): Promise<CreatedSale> {
       sale.hold_ms,
       sale.limit_per_buyer,
       sale.opens_at_ms === undefined ? 'open' : 'scheduled',
+      sale.psp ?? null,
+      sale.capture ?? 'at_once',
       body,
     ]);
     if (!made) {

@@ -4,9 +4,11 @@
  * ORDERS: $1 sale_no  $2 tenant  $3 currency, then columns: $4 ids  $5 buyers  $6 buyer hashes
  *   $7 fingerprints  $8 states  $9 roads  $10 subtotals  $11 discounts  $12 shippings  $13 taxes
  *   $14 totals  $15 reserved at  $16 first told deadlines (ms since 1970, Redis clock)  $17 ms left
- *   $18 payment methods  $19 shipping addresses (JSON)  $20 limit units  $21 stream positions  $22 causes
+ *   $18 payment methods  $19 shipping addresses  $20 contacts (JSON)  $21 limit units  $22 stream positions
+ *   $23 causes
  * ITEMS: columns: $1 order ids  $2 lines  $3 SKUs  $4 quantities  $5 unit prices
  */
+import type { Contact } from '../../domain/contact.ts';
 import type { PaymentMethod, PricedLine, Road, ShippingAddress } from '../../domain/types.ts';
 import { type Queryable, rows } from '../../platform/postgres.ts';
 
@@ -15,19 +17,19 @@ const INSERT_ORDERS = {
   text: `
     INSERT INTO orders (id, sale_no, tenant, buyer, buyer_hash, fingerprint, state, road, currency,
       subtotal, discount, shipping, tax, total, reserved_at, first_expires_at, expires_at,
-      payment_method, shipping_address, limit_units, seq, cause, actor)
+      payment_method, shipping_address, contact, limit_units, seq, cause, actor)
     SELECT o.id, $1, $2, o.buyer, o.buyer_hash, o.fingerprint, o.state, o.road, $3,
       o.subtotal, o.discount, o.shipping, o.tax, o.total,
       to_timestamp(o.reserved_at_ms / 1000.0), to_timestamp(o.first_expires_at_ms / 1000.0),
       now() + o.left_ms * interval '1 millisecond',
-      o.payment_method::jsonb, o.shipping_address::jsonb, o.limit_units, o.seq, o.cause,
+      o.payment_method::jsonb, o.shipping_address::jsonb, o.contact::jsonb, o.limit_units, o.seq, o.cause,
       CASE o.state WHEN 'reserved' THEN 'buyer' ELSE 'reconciler' END
     FROM unnest($4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
       $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
       $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::text[],
-      $20::bigint[], $21::bigint[], $22::text[])
+      $20::text[], $21::bigint[], $22::bigint[], $23::text[])
       AS o (id, buyer, buyer_hash, fingerprint, state, road, subtotal, discount, shipping, tax, total,
-        reserved_at_ms, first_expires_at_ms, left_ms, payment_method, shipping_address,
+        reserved_at_ms, first_expires_at_ms, left_ms, payment_method, shipping_address, contact,
         limit_units, seq, cause)`,
 };
 
@@ -51,6 +53,7 @@ export type NewOrder = {
   lines: readonly PricedLine[];
   payment_method: PaymentMethod | null;
   shipping_address: ShippingAddress | null;
+  contact: Contact | null;
   limit_units: number;
   /** ms since 1970 by the Redis clock. */
   reserved_at_ms: number;
@@ -90,6 +93,7 @@ export async function insertOrders(
     orders.map((o) => Math.ceil(o.left_ms)),
     orders.map((o) => json(o.payment_method)),
     orders.map((o) => json(o.shipping_address)),
+    orders.map((o) => json(o.contact)),
     orders.map((o) => o.limit_units),
     orders.map((o) => o.seq),
     orders.map((o) => o.cause),

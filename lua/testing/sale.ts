@@ -100,6 +100,7 @@ export function batchOf(requests: readonly TestRequest[]): ReserveBatch {
           amounts,
           payment_method: { type: 'card', token: 'pm_ok' },
           shipping_address: null,
+          contact: null,
         }),
       };
     }),

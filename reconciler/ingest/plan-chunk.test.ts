@@ -17,6 +17,7 @@ function order(id: string, qty = 1, change: Partial<StreamOrder> = {}): StreamOr
     amounts: { currency: 'USD', subtotal: qty * 10, discount: 0, shipping: 0, tax: 0, total: qty * 10 },
     payment_method: null,
     shipping_address: null,
+    contact: null,
     reserved_at_ms: 1_000_000,
     expires_at_ms: 1_600_000,
     ...change,

@@ -53,7 +53,7 @@ export type TestEngine = {
   /** A checkout of one unit of `a`, changed by `change`. */
   buy(
     sale_id: string,
-    change?: Partial<Call> & { items?: unknown; payment_token?: string },
+    change?: Partial<Call> & { items?: unknown; payment_token?: string; contact?: object },
   ): Promise<Answered>;
   /** A new sale, on sale: 100 each of `a` and `b` at 1000 and 250, no limit. Returns its id. */
   sale(change?: object): Promise<string>;
@@ -116,7 +116,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const redis = connectRedis(redis_url);
   redis.on('error', on_error);
   await redisReady(redis, 5_000);
-  const providers = createProviders({ ...config, psp_sandbox_secret: config.psp_sandbox_secret ?? '' });
+  const providers = createProviders(config);
   const registry = new Registry();
   const engine = await startEngine({
     ...{ config, port: 0, redis, db, providers, log, registry },
@@ -201,7 +201,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
       sandbox,
     },
     ...{ buyer, admin, call },
-    buy(sale_id, { items = [{ sku: 'a', qty: 1 }], payment_token = 'pm_ok', ...change } = {}) {
+    buy(sale_id, { items = [{ sku: 'a', qty: 1 }], payment_token = 'pm_ok', contact, ...change } = {}) {
       return call('POST', '/v1/checkout', {
         token: buyer(),
         key: newKey(),
@@ -210,6 +210,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
           items,
           payment_method: { type: 'card', token: payment_token },
           shipping_address: ADDRESS,
+          contact,
         },
         ...change,
       });

@@ -52,6 +52,7 @@ export type TestOrder = {
   lines?: { sku: string; qty: number }[];
   left_ms?: number;
   limit_units?: number;
+  contact?: { email?: string; phone?: string };
 };
 
 /** Orders as ingest would write them, with their stock counted; `told` follows as Redis would tell. */
@@ -76,6 +77,7 @@ export async function ledgerOrders(
       lines,
       payment_method: order.road === 'lock' ? null : { type: 'card' as const, token: 'pm_ok' },
       shipping_address: null,
+      contact: order.contact ?? null,
       limit_units: order.limit_units ?? lines.reduce((sum, line) => sum + line.qty, 0),
       reserved_at_ms: Date.now(),
       expires_at_ms: Date.now() + (order.left_ms ?? 600_000),

@@ -126,6 +126,7 @@ async function take(
       amounts: priceOrder('USD', priced),
       payment_method: road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
       shipping_address: null,
+      contact: null,
     });
     return {
       id,
