@@ -39,9 +39,6 @@ const UNWANTED_CODES = new Set([
 const OUR_CODES = new Set([
   20003, // authentication failed
   20005, // the account is not active
-  21606, // From can't send to this destination
-  21608, // a trial account sends to verified numbers only
-  21612, // From and To can't be combined
   21659, // From is not ours
   21660, // From belongs to another account
   30002, // the account is suspended
@@ -114,7 +111,7 @@ function deliveryOf(answer: Answer): Delivery {
   const { status, body } = answer;
   const { sid, code, message } = body as { sid?: string; code?: number; message?: string };
   if (status === 201 || status === 200) return { kind: 'sent', id: sid ?? null };
-  const error = spoken(`${status}${code ? ` ${code}` : ''}: ${message ?? 'no words'}`);
+  const error = `${status}${code ? ` ${code}` : ''}: ${spoken(message ?? 'no words')}`;
   if (code !== undefined && UNWANTED_CODES.has(code)) return { kind: 'unwanted', error };
   const ours = status === 401 || status === 403 || (code !== undefined && OUR_CODES.has(code));
   if (ours || status === 429 || status >= 500) return { kind: 'later', error, away: true };
