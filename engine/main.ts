@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
+import { checkChosen } from '../platform/config-providers.ts';
 import { createLog } from '../platform/log.ts';
 import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
@@ -18,7 +19,8 @@ const WAITING_MS = 3_000;
 const SHORT_SECRET_BYTES = 32;
 
 async function main(): Promise<void> {
-  const config = required(loadConfig(process.env), 'redis_url', 'database_url', 'psp_sandbox_secret');
+  const config = required(loadConfig(process.env), 'redis_url', 'database_url');
+  checkChosen(config);
   if (!config.jwt_secret && !config.jwt_jwks_url) {
     throw new ConfigError('JWT_SECRET or JWT_JWKS_URL must be set: it says whose tokens count');
   }

@@ -5,6 +5,7 @@ import { Ajv2019 } from 'ajv/dist/2019.js';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, required } from '../platform/config.ts';
+import { checkChosen } from '../platform/config-providers.ts';
 
 type Service = {
   image?: string;
@@ -79,7 +80,8 @@ describe('docker-compose.yml', () => {
   });
 
   it.each(ours)('%s gets variables that the configuration knows, with values it takes', (_, service) => {
-    const known = new Set([...read('platform/config.ts').matchAll(/\b[A-Z][A-Z_]+\b/g)].map(String));
+    const sources = read('platform/config.ts') + read('platform/config-providers.ts');
+    const known = new Set([...sources.matchAll(/\b[A-Z][A-Z_]+\b/g)].map(String));
     known.add('HEALTH_URL');
     const environment = filled(service.environment);
     expect(Object.keys(environment).filter((name) => !known.has(name))).toEqual([]);
@@ -88,10 +90,10 @@ describe('docker-compose.yml', () => {
 
   it('gives each process what it cannot do without', () => {
     const config = (name: string) => loadConfig(filled(compose.services[name]?.environment));
-    expect(() => required(config('engine'), 'redis_url', 'database_url', 'psp_sandbox_secret')).not.toThrow();
-    expect(() =>
-      required(config('reconciler'), 'redis_url', 'database_url', 'psp_sandbox_secret'),
-    ).not.toThrow();
+    for (const name of ['engine', 'reconciler']) {
+      expect(() => required(config(name), 'redis_url', 'database_url')).not.toThrow();
+      expect(() => checkChosen(config(name))).not.toThrow();
+    }
     expect(() => required(config('sandbox'), 'psp_sandbox_secret')).not.toThrow();
     expect(() => required(config('migrate'), 'database_url')).not.toThrow();
     expect(config('engine').jwt_secret).toBeTruthy();
@@ -120,7 +122,7 @@ describe('docker-compose.yml', () => {
         .map(([key, value]) => ({ at: `${name}.${key}`, value })),
     );
     expect(secrets.length).toBeGreaterThan(5);
-    expect(secrets.filter(({ value }) => !/^\$\{\w+:\?[^}]+\}$/.test(value))).toEqual([]);
+    expect(secrets.filter(({ value }) => !/^\$\{\w+:(\?[^}]+|-)\}$/.test(value))).toEqual([]);
     const example = read('.env.example');
     expect(needed.filter((name) => !new RegExp(`^${name}=$`, 'm').test(example))).toEqual([]);
     expect(read('.gitignore')).toMatch(/^\.env$/m);

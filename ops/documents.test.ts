@@ -18,9 +18,10 @@ const documents = [
 ];
 
 it('the README lists every variable of the configuration, and no other', () => {
-  const known = [...read('platform/config.ts').matchAll(/(?:env, '|env\.)([A-Z_]+)/g)].map(
-    (match) => match[1],
-  );
+  const known = [
+    ...read('platform/config.ts').matchAll(/(?:env, '|env\.)([A-Z_]+)/g),
+    ...read('platform/config-providers.ts').matchAll(/(?:'|env\.)([A-Z]+(?:_[A-Z]+)+|PSP)\b/g),
+  ].map((match) => match[1]);
   const table = read('README.md').match(/## Configuration[\s\S]*?\n## /)?.[0] ?? '';
   const listed = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap((row) =>
     [...(row[1] as string).matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]),

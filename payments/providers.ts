@@ -1,6 +1,10 @@
 /** The providers of a deployment. An attempt keeps the one it was begun with, whatever is chosen later. */
-import { createSandboxPsp, type SandboxSettings } from './adapters/sandbox.ts';
+import { checkChosen, type ProviderConfig } from '../platform/config-providers.ts';
+import { createSandboxPsp } from './adapters/sandbox.ts';
 import type { Psp } from './port.ts';
+import { type PaymentTerms, refuseTerms, type TermsRefusal } from './terms.ts';
+
+export type { ProviderConfig };
 
 export type Providers = {
   /** Where new attempts go. */
@@ -9,20 +13,21 @@ export type Providers = {
   close(): void;
 };
 
-export type ProviderConfig = {
-  /** Config `PSP`. */
-  psp: 'sandbox';
-  psp_sandbox_url: string;
-  psp_sandbox_secret: string;
+export type CallSettings = {
+  /** After this a call's outcome is unknown. */
+  timeout_ms?: number;
+  connections_max?: number;
 };
 
-export function createProviders(config: ProviderConfig, settings: Partial<SandboxSettings> = {}): Providers {
-  const sandbox = createSandboxPsp({
-    url: config.psp_sandbox_url,
-    secret: config.psp_sandbox_secret,
-    ...settings,
-  });
-  const all = new Map<string, Psp>([[sandbox.name, sandbox]]);
+/** Throws ConfigError if the chosen one is not configured. `settings`: for all of them, instead of their own. */
+export function createProviders(config: ProviderConfig, settings: CallSettings = {}): Providers {
+  checkChosen(config);
+  const { psp_sandbox_url, psp_sandbox_secret } = config;
+  const all = new Map<string, Psp>();
+  const add = (psp: Psp | undefined) => psp && all.set(psp.name, psp);
+  if (psp_sandbox_secret) {
+    add(createSandboxPsp({ url: psp_sandbox_url, secret: psp_sandbox_secret, ...settings }));
+  }
   const chosen = all.get(config.psp);
   if (!chosen) throw new Error(`no payment provider ${config.psp}`);
   return {
@@ -32,4 +37,14 @@ export function createProviders(config: ProviderConfig, settings: Partial<Sandbo
       for (const psp of all.values()) psp.close();
     },
   };
+}
+
+/** Why a sale or an attempt can't be paid on these terms; undefined if it can. `psp` absent: the deployment's. */
+export function refusePayment(
+  providers: Pick<Providers, 'chosen' | 'byName'>,
+  { psp: name, ...terms }: PaymentTerms & { psp?: string | null },
+): TermsRefusal | undefined {
+  const psp = name ? providers.byName(name) : providers.chosen;
+  if (psp) return refuseTerms(psp, terms);
+  return { code: 'psp_not_configured', reason: `no payment provider ${name} is configured here` };
 }

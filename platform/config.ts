@@ -2,6 +2,8 @@
  * The environment as ONE frozen object, read in main files only. An empty variable counts as absent. A wrong
  * value throws ConfigError: one line that names the variable and what it wants, never a secret.
  */
+
+import { loadProviders, type ProviderConfig } from './config-providers.ts';
 import {
   ConfigError,
   count,
@@ -15,6 +17,7 @@ import {
   networks,
   oneLine,
   oneOf,
+  origin,
   port,
   rate,
   seconds,
@@ -28,7 +31,7 @@ export { ConfigError, type Network };
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export type Config = {
+export type Config = ProviderConfig & {
   port: number;
   host: string;
   redis_url?: string;
@@ -36,13 +39,11 @@ export type Config = {
   data_dir: string;
   jwt_secret?: string;
   jwt_jwks_url?: string;
-  psp: 'sandbox';
-  /** Where the sandbox PSP answers. */
-  psp_sandbox_url: string;
-  /** Signs its webhooks, and is the bearer of its API. */
-  psp_sandbox_secret?: string;
-  /** Where it sends webhooks. */
+  /** Where buyers and providers reach the engine; without a slash at the end. */
+  public_url: string;
+  /** Where the sandbox PSP sends webhooks, and where buyers' browsers reach it. */
   psp_sandbox_webhook_url: string;
+  psp_sandbox_public_url: string;
   log_level: LogLevel;
   /** Checkouts a second per buyer, 0 for no limit. */
   rate_limit_buyer: number;
@@ -97,25 +98,27 @@ export type Config = {
 
 export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
   const local_stack = flag(env, 'LOCAL_STACK');
+  const listens = port(env, 'PORT', 3000);
+  const sandbox_port = port(env, 'SANDBOX_PORT', 3002);
   const config: Config = {
-    port: port(env, 'PORT', 3000),
+    port: listens,
     host: host(env, 'HOST', local_stack ? '127.0.0.1' : '0.0.0.0'),
     redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
     database_url: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
     data_dir: env.DATA_DIR || '.data',
     jwt_secret: env.JWT_SECRET || undefined,
     jwt_jwks_url: url(env, 'JWT_JWKS_URL', ['https:', 'http:']),
-    psp: oneOf(env, 'PSP', ['sandbox'] as const, 'sandbox'),
-    psp_sandbox_url: url(env, 'PSP_SANDBOX_URL', ['http:', 'https:']) ?? 'http://127.0.0.1:3002',
-    psp_sandbox_secret: env.PSP_SANDBOX_SECRET || undefined,
+    ...loadProviders(env),
+    public_url: origin(env, 'PUBLIC_URL') ?? `http://localhost:${listens}`,
     psp_sandbox_webhook_url:
       url(env, 'PSP_SANDBOX_WEBHOOK_URL', ['http:', 'https:']) ?? 'http://127.0.0.1:3000/v1/webhooks/sandbox',
+    psp_sandbox_public_url: origin(env, 'PSP_SANDBOX_PUBLIC_URL') ?? `http://localhost:${sandbox_port}`,
     log_level: oneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
     rate_limit_buyer: rate(env, 'RATE_LIMIT_BUYER', 10),
     rate_limit_ip: rate(env, 'RATE_LIMIT_IP', local_stack ? 0 : 200),
     trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
-    sandbox_port: port(env, 'SANDBOX_PORT', 3002),
+    sandbox_port,
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),
     webhook_signing_key: longSecret(env, 'WEBHOOK_SIGNING_KEY'),

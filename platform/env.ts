@@ -48,6 +48,14 @@ export function url(env: NodeJS.ProcessEnv, key: string, protocols: readonly str
   return text;
 }
 
+/** An http(s) URL to build others upon: no query, no slash at its end. */
+export function origin(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = url(env, key, ['https:', 'http:']);
+  if (text !== undefined && /[?#]/.test(text))
+    throw new ConfigError(`${key} must have no query and no fragment`);
+  return text?.replace(/\/+$/, '');
+}
+
 export function oneOf<T extends string>(
   env: NodeJS.ProcessEnv,
   key: string,

@@ -3,6 +3,7 @@ import { migrate } from '../ledger/migrate.ts';
 import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
+import { checkChosen } from '../platform/config-providers.ts';
 import { createLog } from '../platform/log.ts';
 import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
@@ -25,7 +26,8 @@ import { stepErrors } from './step-errors.ts';
 const DRAIN_MS_MAX = 8_000;
 
 async function main(): Promise<void> {
-  const config = required(loadConfig(process.env), 'redis_url', 'database_url', 'psp_sandbox_secret');
+  const config = required(loadConfig(process.env), 'redis_url', 'database_url');
+  checkChosen(config);
   const log = createLog({ level: config.log_level, service: 'reconciler' });
   const registry = createRegistry();
   const { database_url: url } = config;
@@ -123,7 +125,10 @@ async function main(): Promise<void> {
           refusal = error;
         }
         if (!refusal)
-          saga = await startSaga({ pool: sagaDb, database_url: url, providers, registry, log, give_way });
+          saga = await startSaga({
+            ...{ pool: sagaDb, database_url: url, providers, registry, log, give_way },
+            public_url: config.public_url,
+          });
         prepared.abort();
         return 'idle';
       },

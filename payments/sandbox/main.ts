@@ -11,7 +11,7 @@ try {
     dir: config.sandbox_dir,
     secret: config.psp_sandbox_secret,
     webhook_url: config.psp_sandbox_webhook_url,
-    public_url: `http://localhost:${config.sandbox_port}`,
+    public_url: config.psp_sandbox_public_url,
   });
   const server = createSandboxServer(sandbox, config.psp_sandbox_secret);
   await new Promise<void>((resolve, reject) => {

@@ -11,6 +11,7 @@ import { startNodeProcess } from './node-process.ts';
 import { freePort } from './ports.ts';
 import { startPostgres } from './postgres-server.ts';
 import type { ProcessRecord } from './process-record.ts';
+import { NO_PROVIDER_KEYS, playedProviders } from './providers.ts';
 import { redisBinary } from './redis-binary.ts';
 import { startRedis } from './redis-server.ts';
 import type { LocalSettings } from './settings.ts';
@@ -146,8 +147,11 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     Object.assign(state.ports, { reconciler: reconciler_port, sandbox: sandbox_port });
     const mailbox = settings.smtp_url ? undefined : await mailboxPorts();
     const host = hostOf(settings.host);
+    const psp_secret = settings.psp_sandbox_secret ?? state.psp_secret;
+    const played = { settings, secret: psp_secret, sandbox_url: `http://127.0.0.1:${sandbox_port}` };
     const env = {
       ...process.env,
+      ...playedProviders(played),
       LOCAL_STACK: '1',
       PORT: String(settings.port),
       HOST: '127.0.0.1',
@@ -159,10 +163,11 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       RECONCILER_PORT: String(reconciler_port),
       SANDBOX_PORT: String(sandbox_port),
       SANDBOX_DIR: join(settings.data_dir, 'sandbox'),
-      PSP_SANDBOX_URL: `http://127.0.0.1:${sandbox_port}`,
-      PSP_SANDBOX_SECRET: settings.psp_sandbox_secret ?? state.psp_secret,
+      PSP_SANDBOX_URL: played.sandbox_url,
+      PSP_SANDBOX_SECRET: psp_secret,
       PSP_SANDBOX_WEBHOOK_URL: `http://${host === 'localhost' ? '127.0.0.1' : host}:${settings.port}/v1/webhooks/sandbox`,
       WEBHOOK_SIGNING_KEY: settings.webhook_signing_key ?? state.webhook_key,
+      PUBLIC_URL: process.env.PUBLIC_URL || `http://${host}:${settings.port}`,
       DEMO_SALE: demo.id,
       ...(mailbox && mailboxEnv(mailbox)),
     };
@@ -179,7 +184,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       return keep(name, () => startNodeProcess(options));
     };
     await Promise.all([
-      startProcess('sandbox', 'payments/sandbox/main.js'),
+      startProcess('sandbox', 'payments/sandbox/main.js', NO_PROVIDER_KEYS),
       mailbox && startProcess('mailbox', 'platform/local/mailbox/main.js'),
       startProcess('reconciler', 'reconciler/main.js'),
       // Only the engine is for others, if anything is.
