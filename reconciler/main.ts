@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const providers = createProviders(config);
   const notify = createNotify({
     db: outboxDb,
-    config: { ...config, public_url: publicUrl(config) },
+    config,
     registry,
     log,
     give_way: () => give_way(),
@@ -135,10 +135,6 @@ async function main(): Promise<void> {
     });
     if (refusal) throw refusal;
   }
-}
-
-function publicUrl(config: { port: number; public_url?: string }): string {
-  return config.public_url ?? `http://localhost:${config.port}`;
 }
 
 try {

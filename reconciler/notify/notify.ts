@@ -41,10 +41,8 @@ export type NotifyConfig = Pick<
   | 'twilio_from'
   | 'twilio_whatsapp_from'
   | 'twilio_api_url'
-> & {
-  /** Where the store is. */
-  public_url: string;
-};
+  | 'public_url'
+>;
 
 export type NotifyOptions = {
   db: Pool;

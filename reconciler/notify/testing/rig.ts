@@ -72,7 +72,7 @@ export async function startNoticeRig(): Promise<NoticeRig> {
       },
     };
     const registry = new Registry();
-    const config = { ...loadConfig(env), public_url: 'http://shop.example' };
+    const config = loadConfig({ PUBLIC_URL: 'http://shop.example', ...env });
     const log = createLog({ level: 'debug', service: 'notify', destination });
     const notify = createNotify({ db: pool, config, registry, log, timings: { ...QUICK, ...timings } });
     return { notify, registry, logged: () => text };

@@ -8,7 +8,7 @@ import { createNotify } from '../notify.ts';
 const { database_url, env, timings } = JSON.parse(process.argv[2] ?? '{}');
 const notify = createNotify({
   db: createPool({ url: database_url, max: 4, application_name: 'notify-under-test', on_error: () => {} }),
-  config: { ...loadConfig(env), public_url: 'http://shop.example' },
+  config: loadConfig({ PUBLIC_URL: 'http://shop.example', ...env }),
   registry: new Registry(),
   log: createLog({ level: 'silent', service: 'notify' }),
   timings,
