@@ -42,12 +42,16 @@ const TRIGGERS = `
   SELECT pg_get_triggerdef(t.oid) || ';' AS line FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
   WHERE c.relnamespace = 'public'::regnamespace AND NOT tgisinternal ORDER BY c.relname, tgname`;
 
+const VIEWS = `
+  SELECT format(E'CREATE VIEW %I AS\n%s', viewname, definition) AS line
+  FROM pg_views WHERE schemaname = 'public' ORDER BY viewname`;
+
 const MACHINES = `
   SELECT format('-- order: %s -> %s (reserved %s, sold %s, to available %s, from held %s)', from_state, to_state,
-    reserved, sold, to_available, from_held) AS line, 1 AS part, from_state, to_state FROM order_transitions
+    reserved, sold, to_available, from_held) AS line, 1 AS part, from_state, to_state, sold FROM order_transitions
   UNION ALL
-  SELECT format('-- attempt: %s -> %s', from_state, to_state), 2, from_state, to_state FROM attempt_transitions
-  ORDER BY part, from_state, to_state`;
+  SELECT format('-- attempt: %s -> %s', from_state, to_state), 2, from_state, to_state, 0 FROM attempt_transitions
+  ORDER BY part, from_state, to_state, sold`;
 
 export async function describeSchema(db: Queryable): Promise<string> {
   const read = async <R extends pg.QueryResultRow>(text: string) => (await db.query<R>({ text })).rows;
@@ -66,6 +70,7 @@ export async function describeSchema(db: Queryable): Promise<string> {
     ...tableTexts,
     (await lines(INDEXES)).join('\n'),
     ...(await lines(FUNCTIONS)),
+    ...(await lines(VIEWS)),
     (await lines(TRIGGERS)).join('\n'),
     (await lines(MACHINES)).join('\n'),
   ];

@@ -132,7 +132,7 @@ CREATE TABLE operator_requests (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT operator_requests_pkey PRIMARY KEY (sale_no, key),
   CONSTRAINT operator_requests_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
-  CONSTRAINT operator_requests_kind_check CHECK ((kind = ANY (ARRAY['topup'::text, 'reduce'::text])))
+  CONSTRAINT operator_requests_kind_check CHECK ((kind = ANY (ARRAY['topup'::text, 'reduce'::text, 'refund'::text, 'return'::text])))
 );
 
 CREATE TABLE order_events (
@@ -198,6 +198,7 @@ CREATE TABLE orders (
   held boolean NOT NULL GENERATED ALWAYS AS ((state = ANY (ARRAY['reserved'::text, 'authorized'::text]))) STORED,
   contact jsonb,
   restock boolean NOT NULL DEFAULT false,
+  refund_reason text,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_check CHECK ((total = (((subtotal - discount) + shipping) + tax))),
   CONSTRAINT orders_limit_units_check CHECK ((limit_units >= 0)),
@@ -388,6 +389,7 @@ CREATE INDEX notices_failed ON public.notices USING btree (updated_at) WHERE (st
 CREATE INDEX notices_waiting ON public.notices USING btree (order_id, channel, event_id) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));
 CREATE INDEX order_events_at ON public.order_events USING brin (at) WITH (pages_per_range='16', autosummarize='on');
 CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id, id);
+CREATE INDEX orders_as_they_came ON public.orders USING btree (sale_no, seq, id);
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
 CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
@@ -641,6 +643,26 @@ BEGIN
 END $function$
 ;
 
+CREATE VIEW order_history AS
+ SELECT e.order_id,
+    e.id AS event,
+    e.at,
+    e.from_state,
+    e.to_state,
+    order_event_type(e.from_state, e.to_state, e.cause) AS type,
+    e.cause,
+    e.actor,
+    ((e.detail ->> 'amount'::text))::bigint AS amount,
+    (e.detail ->> 'currency'::text) AS currency,
+    (e.detail ->> 'code'::text) AS code,
+    o.tenant,
+    s.id AS sale,
+    o.buyer,
+    o.state
+   FROM ((order_events e
+     JOIN orders o ON ((o.id = e.order_id)))
+     JOIN sales s ON ((s.sale_no = o.sale_no)));
+
 CREATE TRIGGER attempts_changed AFTER UPDATE ON public.attempts REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION attempts_changed();
 CREATE TRIGGER order_events_coming BEFORE INSERT ON public.order_events FOR EACH STATEMENT EXECUTE FUNCTION order_events_coming();
 CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
@@ -656,15 +678,15 @@ CREATE TRIGGER shipment_recorded AFTER INSERT ON public.shipments FOR EACH ROW E
 -- order: confirmed -> refunded (reserved 0, sold -1, to available 1, from held 0)
 -- order: confirmed -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- order: confirmed -> shipped (reserved 0, sold 0, to available 0, from held 0)
--- order: delivered -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- order: delivered -> refunded (reserved 0, sold -1, to available 1, from held 0)
+-- order: delivered -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- order: reserved -> authorized (reserved 0, sold 0, to available 0, from held 0)
 -- order: reserved -> canceled (reserved -1, sold 0, to available 1, from held 1)
 -- order: reserved -> expired (reserved -1, sold 0, to available 1, from held 1)
 -- order: reserved -> payment_failed (reserved -1, sold 0, to available 1, from held 1)
 -- order: shipped -> delivered (reserved 0, sold 0, to available 0, from held 0)
--- order: shipped -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- order: shipped -> refunded (reserved 0, sold -1, to available 1, from held 0)
+-- order: shipped -> refunded (reserved 0, sold 0, to available 0, from held 0)
 -- attempt: authorized -> captured
 -- attempt: authorized -> unknown
 -- attempt: authorized -> voided

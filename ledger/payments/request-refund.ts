@@ -68,27 +68,36 @@ export type RefundRequested =
 /** The sweep looks after a refund whose job is lost, ms. */
 const LOOK_AGAIN_MS = 30_000;
 
+type Enqueue = (tx: Queryable, refund: RefundRow) => Promise<void>;
+
 export function requestRefund(
   pool: Pool,
   request: RefundRequest,
-  enqueue: (tx: Queryable, refund: RefundRow) => Promise<void>,
+  enqueue: Enqueue,
 ): Promise<RefundRequested> {
-  return withTransaction(pool, async (tx): Promise<RefundRequested> => {
-    const { order_id, key, amount } = request;
-    const [order] = await rows<{ id: string; state: OrderState }>(tx, LOCK, [request.tenant, order_id]);
-    if (!order) return { kind: 'not_found' };
-    const [known] = await rows<RefundRow>(tx, KNOWN, [order_id, key]);
-    if (known) return known.amount === amount ? { kind: 'replay', refund: known } : { kind: 'key_reused' };
-    const [paid] = await rows<{ id: string; left: number; open: boolean }>(tx, PAID, [order_id]);
-    if (!paid || !['confirmed', 'shipped', 'delivered'].includes(order.state)) {
-      return { kind: 'invalid_state', state: order.state };
-    }
-    if (paid.open) return { kind: 'in_progress' };
-    if (amount === paid.left) return { kind: 'all_that_is_left', left: paid.left };
-    if (amount > paid.left) return { kind: 'too_much', left: paid.left };
-    const values = [order_id, paid.id, key, amount, request.reason ?? null, request.actor, LOOK_AGAIN_MS];
-    const [refund] = await rows<RefundRow>(tx, INSERT, values);
-    await enqueue(tx, refund);
-    return { kind: 'requested', refund };
-  });
+  return withTransaction(pool, (tx) => requestRefundWithin(tx, request, enqueue));
+}
+
+/** As a part of a transaction that decides more than this. */
+export async function requestRefundWithin(
+  tx: Queryable,
+  request: RefundRequest,
+  enqueue: Enqueue,
+): Promise<RefundRequested> {
+  const { order_id, key, amount } = request;
+  const [order] = await rows<{ id: string; state: OrderState }>(tx, LOCK, [request.tenant, order_id]);
+  if (!order) return { kind: 'not_found' };
+  const [known] = await rows<RefundRow>(tx, KNOWN, [order_id, key]);
+  if (known) return known.amount === amount ? { kind: 'replay', refund: known } : { kind: 'key_reused' };
+  const [paid] = await rows<{ id: string; left: number; open: boolean }>(tx, PAID, [order_id]);
+  if (!paid || !['confirmed', 'shipped', 'delivered'].includes(order.state)) {
+    return { kind: 'invalid_state', state: order.state };
+  }
+  if (paid.open) return { kind: 'in_progress' };
+  if (amount === paid.left) return { kind: 'all_that_is_left', left: paid.left };
+  if (amount > paid.left) return { kind: 'too_much', left: paid.left };
+  const values = [order_id, paid.id, key, amount, request.reason ?? null, request.actor, LOOK_AGAIN_MS];
+  const [refund] = await rows<RefundRow>(tx, INSERT, values);
+  await enqueue(tx, refund);
+  return { kind: 'requested', refund };
 }

@@ -36,7 +36,7 @@ export type OperatorRequest = {
   fingerprint: Buffer;
 };
 
-export type RequestKind = 'topup' | 'reduce';
+export type RequestKind = 'topup' | 'reduce' | 'refund' | 'return';
 
 export type Claim<A> = { kind: 'new' } | { kind: 'replay'; answer: A } | { kind: 'key_reused' };
 
@@ -53,10 +53,21 @@ export async function claimRequest<A>(
   if ((await changes(tx, CLAIM, [saleNo, request.key, kind, request.fingerprint])) === 1) {
     return { kind: 'new' };
   }
+  return knownRequest(tx, saleNo, kind, request);
+}
+
+/** Claims nothing: for requests whose refusal must leave the key free. */
+export async function knownRequest<A>(
+  tx: Queryable,
+  saleNo: number,
+  kind: RequestKind,
+  request: { key: string; fingerprint: Buffer },
+): Promise<Claim<A>> {
   const [known] = await rows<{ kind: RequestKind; fingerprint: Buffer; answer: A | null }>(tx, KNOWN, [
     saleNo,
     request.key,
   ]);
+  if (!known) return { kind: 'new' };
   if (known.kind !== kind || !known.fingerprint.equals(request.fingerprint)) return { kind: 'key_reused' };
   return known.answer === null ? { kind: 'new' } : { kind: 'replay', answer: known.answer };
 }
