@@ -1,5 +1,8 @@
 /** The providers of a deployment. An attempt keeps the one it was begun with, whatever is chosen later. */
 import { checkChosen, type ProviderConfig } from '../platform/config-providers.ts';
+import { createMidtransPsp } from './adapters/midtrans.ts';
+import { createPayPalPsp } from './adapters/paypal.ts';
+import { createRazorpayPsp } from './adapters/razorpay.ts';
 import { createSandboxPsp } from './adapters/sandbox.ts';
 import type { Psp } from './port.ts';
 import { type PaymentTerms, refuseTerms, type TermsRefusal } from './terms.ts';
@@ -22,12 +25,15 @@ export type CallSettings = {
 /** Throws ConfigError if the chosen one is not configured. `settings`: for all of them, instead of their own. */
 export function createProviders(config: ProviderConfig, settings: CallSettings = {}): Providers {
   checkChosen(config);
-  const { psp_sandbox_url, psp_sandbox_secret } = config;
+  const { psp_sandbox_url, psp_sandbox_secret, midtrans, razorpay, paypal } = config;
   const all = new Map<string, Psp>();
   const add = (psp: Psp | undefined) => psp && all.set(psp.name, psp);
   if (psp_sandbox_secret) {
     add(createSandboxPsp({ url: psp_sandbox_url, secret: psp_sandbox_secret, ...settings }));
   }
+  if (midtrans) add(createMidtransPsp({ ...midtrans, ...settings }));
+  if (razorpay) add(createRazorpayPsp({ ...razorpay, ...settings }));
+  if (paypal) add(createPayPalPsp({ ...paypal, ...settings }));
   const chosen = all.get(config.psp);
   if (!chosen) throw new Error(`no payment provider ${config.psp}`);
   return {

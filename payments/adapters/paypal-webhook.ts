@@ -62,7 +62,9 @@ export function createWebhookVerifier(settings: { url: string; webhook_id: strin
 /** Where certificates that count lie: in the environment that we are configured for, and no other. */
 export function certificateFolders(api_url: string): readonly string[] {
   const { hostname, origin, pathname } = new URL(api_url);
-  if (!/(^|\.)paypal\.com$/.test(hostname)) return [origin + pathname.replace(/\/$/, '') + CERTIFICATES_PATH];
+  if (!/(^|\.)paypal\.com$/.test(hostname)) {
+    return [withoutName(origin) + pathname.replace(/\/$/, '') + CERTIFICATES_PATH];
+  }
   const sandbox = hostname.includes('sandbox') ? '.sandbox' : '';
   return [`https://api${sandbox}.paypal.com`, `https://api-m${sandbox}.paypal.com`].map(
     (api) => api + CERTIFICATES_PATH,
@@ -72,9 +74,14 @@ export function certificateFolders(api_url: string): readonly string[] {
 /** The address in full, if it is that of a certificate of theirs. */
 export function certificateUrl(address: string, folders: readonly string[]): string | undefined {
   if (!URL.canParse(address)) return undefined;
-  const { href } = new URL(address);
+  const href = withoutName(new URL(address).href);
   const folder = folders.find((known) => href.startsWith(known));
   return folder && /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/.test(href.slice(folder.length)) ? href : undefined;
+}
+
+/** A sandbox on this machine may call itself by either. */
+function withoutName(url: string): string {
+  return url.replace(/^http:\/\/localhost(?=[:/]|$)/, 'http://127.0.0.1');
 }
 
 function isValidAt(certificate: X509Certificate, now_ms: number): boolean {

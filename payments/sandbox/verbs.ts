@@ -265,6 +265,12 @@ export function createVerbs(parts: VerbsParts): Verbs {
     },
     byReference: (reference) => find(() => store.byReference(reference)),
     list: (limit) => find(() => store.newest(limit, mine)),
+    async remark(id, extra) {
+      const payment = await store.byId(id);
+      if (!mine(payment)) return;
+      bank.put({ ...payment, extra: { ...payment.extra, ...extra } }, false);
+      await journal.written();
+    },
     async peek(id) {
       const payment = await store.byId(id);
       return mine(payment) && !isClosure(payment) ? payment : undefined;

@@ -1,4 +1,11 @@
 /** The wire formats that the sandbox speaks besides its own, by the name of their mount. */
+import { midtransWire } from './midtrans.ts';
+import { paypalWire } from './paypal.ts';
+import { razorpayWire } from './razorpay.ts';
 import type { WireMaker } from './wire.ts';
 
-export const WIRES: Readonly<Record<string, WireMaker>> = {};
+export const WIRES: Readonly<Record<string, WireMaker>> = {
+  midtrans: midtransWire,
+  razorpay: razorpayWire,
+  paypal: paypalWire,
+};

@@ -133,6 +133,8 @@ export type Verbs = {
   byReference(reference: string): Promise<Found>;
   /** Newest first. */
   list(limit: number): Promise<Found>;
+  /** What moves no money, such as a buyer's approval: kept in `extra`, and told by an event of the present status. */
+  remark(id: string, extra: Readonly<Record<string, string>>): Promise<void>;
   /** A payment without faults, for a wire's own needs. */
   peek(id: string): Promise<SandboxPayment | undefined>;
 };
