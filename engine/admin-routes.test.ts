@@ -40,6 +40,24 @@ describe('POST /v1/admin/sales', () => {
     expect((await t.buy(id)).status).toBe(201);
   });
 
+  it('says where a sale is paid and when; a provider that is not there is refused', async () => {
+    const terms = async (id: string) =>
+      (await t.db.query({ text: 'SELECT psp, capture FROM sales WHERE id = $1', values: [id] })).rows[0];
+    const later = { id: `later-${newKey()}`, currency: 'USD', items, psp: 'sandbox', capture: 'on_shipment' };
+    expect((await admin('', later)).status).toBe(201);
+    expect(await terms(later.id)).toEqual({ psp: 'sandbox', capture: 'on_shipment' });
+    expect((await admin('', { ...later, capture: 'at_once' })).status).toBe(409);
+    const plain = { id: `plain-${newKey()}`, currency: 'USD', items };
+    expect((await admin('', plain)).status).toBe(201);
+    expect((await admin('', { ...plain, capture: 'at_once' })).status).toBe(201);
+    expect(await terms(plain.id)).toEqual({ psp: null, capture: 'at_once' });
+    const nowhere = await admin('', { ...plain, id: `none-${newKey()}`, psp: 'nobody' });
+    expect([nowhere.status, nowhere.body.errors]).toEqual([
+      400,
+      [{ path: '/psp', message: 'no payment provider nobody is configured here' }],
+    ]);
+  });
+
   it('the same body again is 201, however its times and defaults are written; another is 409', async () => {
     const id = `again-${newKey()}`;
     const body = {

@@ -4,6 +4,8 @@ import type { Gate } from '../../domain/types.ts';
 import { createSale, type NewSale } from '../../ledger/sales/create-sale.ts';
 import { type GateAction, setGate } from '../../ledger/sales/set-gate.ts';
 import { gate as setGateInRedis } from '../../lua/scripts.ts';
+import { refusePayment } from '../../payments/providers.ts';
+import type { TermsRefusal } from '../../payments/terms.ts';
 import { RedisUnavailable } from '../../platform/redis.ts';
 import { LEDGER_WRITE_MS } from '../ledger-guard.ts';
 import { iso, json, type Refusal, type Reply, refuse } from '../reply.ts';
@@ -19,12 +21,16 @@ import type { Services } from './services.ts';
 const PATIENCE_MS = 5_000;
 const LOOK_MS = 25;
 
-export function adminSaleHandlers(services: Pick<Services, 'redis' | 'db' | 'ledger' | 'sales' | 'stock'>) {
-  const { redis, db, ledger, sales, stock } = services;
+export function adminSaleHandlers(
+  services: Pick<Services, 'redis' | 'db' | 'ledger' | 'sales' | 'stock' | 'providers'>,
+) {
+  const { redis, db, ledger, sales, stock, providers } = services;
 
   const create: Handler<SaleBody> = async ({ caller, body }) => {
     const sale = newSale(caller.tenant, body);
     if ('faults' in sale) return invalid(sale.faults);
+    const cannot = refusePayment(providers, body);
+    if (cannot) return invalid([{ path: FIELD_OF_REFUSAL[cannot.code], message: cannot.reason }]);
     const made = await ledger.ask(() => createSale(db, sale), LEDGER_WRITE_MS);
     if (made.kind === 'conflict') return refuse('sale_exists');
     return (await opened(caller.tenant, body)) ?? refuse('sale_recovering', { detail: NOT_LOADED });
@@ -94,6 +100,14 @@ export function adminSaleHandlers(services: Pick<Services, 'redis' | 'db' | 'led
 
   return { create, gate };
 }
+
+/** Which field asks for what the provider can't do. */
+const FIELD_OF_REFUSAL = {
+  psp_not_configured: '/psp',
+  currency_not_supported: '/currency',
+  method_not_supported: '/psp',
+  capture_not_supported: '/capture',
+} as const satisfies Record<TermsRefusal['code'], string>;
 
 const NOT_LOADED =
   'The sale is in the ledger but not on sale yet. The same request again tells when it is; nothing is made twice.';
