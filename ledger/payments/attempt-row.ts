@@ -1,5 +1,6 @@
 /** An attempt as the verbs return it, with what its order says. */
 import type { AttemptState } from '../../domain/attempt-machine.ts';
+import type { Contact } from '../../domain/contact.ts';
 import type { OrderState } from '../../domain/order-machine.ts';
 import type { Road } from '../../domain/types.ts';
 
@@ -37,6 +38,8 @@ export type AttemptRow = {
   road: Road;
   /** Deadline of the order's hold. */
   expires_at: Date;
+  /** Of the buyer: some providers take no payment without. Never logged. */
+  contact: Contact | null;
   /** The order is reserved and its hold not over: money may still be asked for. */
   payable: boolean;
   /** Once the order is confirmed its money is to be taken: at once, or because its parcel is recorded, or before the authorization lapses. */
@@ -53,7 +56,7 @@ export const ATTEMPT_COLUMNS = `
   (extract(epoch FROM now() - a.updated_at) * 1000)::float8 AS still_ms,
   (extract(epoch FROM now() - a.erred_at) * 1000)::float8 AS erred_ms,
   (extract(epoch FROM now() - a.absent_at) * 1000)::float8 AS absent_ms,
-  o.state AS order_state, o.road, o.expires_at,
+  o.state AS order_state, o.road, o.expires_at, o.contact,
   o.state = 'reserved' AND o.expires_at > (SELECT expiry_horizon()) AS payable,
   ((SELECT s.capture FROM sales s WHERE s.sale_no = o.sale_no) = 'at_once'
     OR coalesce(a.capture_by <= now() + ${CAPTURE_AHEAD}, false)

@@ -77,12 +77,13 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, options:
   }
 
   function requestOf(attempt: AttemptRow, idempotency_key: string): AuthorizeRequest {
-    const { order_id, token, expires_at, amount, currency, psp_ref } = attempt;
+    const { order_id, token, expires_at, amount, currency, psp_ref, contact } = attempt;
     return {
       ...{ reference: attempt.id, psp_ref, order_id, idempotency_key, amount, currency },
       payment_method: { type: attempt.method_type as PaymentMethod['type'], token },
       expires_at,
       return_url: options.return_url(order_id),
+      ...(contact ? { contact } : {}),
     };
   }
 
