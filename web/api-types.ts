@@ -41,10 +41,40 @@ export type OrderState =
   | 'refunded'
   | 'rejected';
 
-/** `reversal_wanted`: its money has to go back; it is back at `voided` or `refunded`. */
-export type Payment = { state: string; reversal_wanted?: boolean; decline_code?: string | null };
+/** What the buyer has to do before a payment goes on. `wait`: nothing. */
+export type NextAction = { type: 'wait' | 'redirect' | 'upi'; url?: string };
 
-export type OrderEvent = { at: string; from: OrderState | null; to: OrderState; cause?: string };
+/** One try to pay. `reversal_wanted`: its money has to go back; it is back at `voided` or `refunded`. */
+export type Payment = {
+  state: 'pending' | 'unknown' | 'authorized' | 'captured' | 'refunded' | 'voided' | 'declined';
+  type?: PaymentType;
+  psp?: string;
+  amount?: number;
+  captured?: number;
+  refunded?: number;
+  next_action?: NextAction | null;
+  reversal_wanted?: boolean;
+  decline_code?: string | null;
+};
+
+/** An event that leaves the state as it is tells of money or of a parcel. */
+export type OrderEvent = {
+  at: string;
+  from: OrderState | null;
+  to: OrderState;
+  cause?: string;
+  actor?: string;
+  detail?: { amount?: number; currency?: string; code?: string | null } | null;
+};
+
+export type Shipment = {
+  carrier?: string | null;
+  tracking_number?: string | null;
+  tracking_url?: string | null;
+  recorded_at?: string;
+};
+
+export type Contact = { email?: string; phone?: string };
 
 export type Order = {
   order_id: string;
@@ -55,6 +85,13 @@ export type Order = {
   reservation?: { expires_at: string };
   payments?: Payment[];
   history?: OrderEvent[];
+  /** Given back so far, minor units. */
+  refunded?: number;
+  shipment?: Shipment | null;
+  contact?: Contact | null;
+  as_of?: string;
+  /** `reservation`: the ledger has not heard of it yet, or is away. */
+  source?: 'ledger' | 'reservation';
 };
 
 export type ShippingAddress = {
@@ -67,11 +104,16 @@ export type ShippingAddress = {
   country: string;
 };
 
+export type PaymentType = 'card' | 'upi' | 'wallet';
+
+export type PaymentMethod = { type: PaymentType; token: string };
+
 export type CheckoutBody = {
   sale_id: string;
   items: { sku: string; qty: number }[];
-  payment_method: { type: 'card' | 'upi' | 'wallet'; token: string };
+  payment_method: PaymentMethod;
   shipping_address: ShippingAddress;
+  contact?: Contact;
 };
 
 /** RFC 9457, with the members that single refusals add. */

@@ -1,5 +1,5 @@
 /** Starts the page: who buys in which sale, then the shop. */
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import { keepIn } from './purchase.ts';
 import { createServerClock } from './server-clock.ts';
 import { forgetToken, openSession } from './session.ts';
@@ -9,17 +9,23 @@ import { byId, h } from './view/dom.ts';
 const stores = { tab: sessionStorage, browser: localStorage };
 /** A refused token is renewed once a page; twice would go on for ever. */
 const RENEWED = 'stampede.renewed';
+/** For a way back that names an order alone. */
+const LAST_SALE = 'stampede.sale';
 
 async function start(): Promise<void> {
   const session = await openSession({ location, history }, stores, fetch.bind(globalThis));
-  if (!session.sale_id) {
+  const clock = createServerClock();
+  const api = createApi({ clock, token: () => session.token });
+  const sale_id =
+    (session.order_id && (await saleOfOrder(api, session.order_id))) ?? session.sale_id ?? lastSale();
+  if (!sale_id) {
     sayWhatIsNeeded();
     return;
   }
-  const clock = createServerClock();
+  sessionStorage.setItem(LAST_SALE, sale_id);
   await openShop({
-    session: { ...session, sale_id: session.sale_id },
-    api: createApi({ clock, token: () => session.token }),
+    session: { ...session, sale_id },
+    api,
     clock,
     keeper: keepIn(sessionStorage),
     store: localStorage,
@@ -31,6 +37,16 @@ async function start(): Promise<void> {
     },
     onServing: () => sessionStorage.removeItem(RENEWED),
   });
+}
+
+function lastSale(): string | undefined {
+  return sessionStorage.getItem(LAST_SALE) ?? undefined;
+}
+
+/** Undefined where the order is not this buyer's, or nobody answers: its receipt then says so. */
+async function saleOfOrder(api: Api, order_id: string): Promise<string | undefined> {
+  const answer = await api.order(order_id);
+  return answer.kind === 'ok' ? answer.body.sale_id : undefined;
 }
 
 function sayWhatIsNeeded(): void {

@@ -1,5 +1,8 @@
-/** The states of an order in plain words, and which of them leave something to wait for. */
-import type { Order, OrderEvent, OrderState } from './api-types.ts';
+/** The states of an order in plain words. What an order's payments add to them is in order-outlook.ts. */
+import type { OrderState } from './api-types.ts';
+
+/** `moving`: goes on by itself. `good` and `bad` are ends for the buyer. */
+export type Mood = 'moving' | 'good' | 'bad';
 
 type Row = {
   /** Heading of the order. */
@@ -7,8 +10,7 @@ type Row = {
   /** A line of the timeline. */
   event: string;
   text: string;
-  /** `moving`: goes on by itself. `good` and `bad` are ends for the buyer. */
-  mood: 'moving' | 'good' | 'bad';
+  mood: Mood;
   cancelable: boolean;
 };
 
@@ -51,28 +53,28 @@ const STATES: Readonly<Record<OrderState, Row>> = {
   expired: {
     title: 'Hold expired',
     event: 'Hold expired',
-    text: 'No payment came in time, so the units went back on sale. Money that still arrives is given back. You can buy again.',
+    text: 'No payment came in time, so the units went back on sale.',
     mood: 'bad',
     cancelable: false,
   },
   payment_failed: {
     title: 'Payment declined',
-    event: 'Payment declined',
-    text: 'Nothing was charged and the units went back on sale. Choose another way to pay and buy again.',
+    event: 'Not paid; units back on sale',
+    text: 'The units went back on sale.',
     mood: 'bad',
     cancelable: false,
   },
   canceled: {
     title: 'Canceled',
     event: 'Canceled',
-    text: 'The units went back on sale. Money that was taken is given back.',
+    text: 'The units went back on sale.',
     mood: 'bad',
     cancelable: false,
   },
   refunded: {
     title: 'Refunded',
-    event: 'Refunded',
-    text: 'The money was given back.',
+    event: 'Refund decided',
+    text: 'The shop gives all of the money back.',
     mood: 'bad',
     cancelable: false,
   },
@@ -85,33 +87,6 @@ const STATES: Readonly<Record<OrderState, Row>> = {
   },
 };
 
-const DECLINES: Readonly<Record<string, string>> = {
-  card_declined: 'The bank declined the payment.',
-  insufficient_funds: 'The bank says there is not enough money on it.',
-  invalid_token: 'The payment provider does not know this way to pay.',
-};
-
 export function stateRow(state: OrderState): Row {
   return STATES[state];
-}
-
-/** Is money on its way back to the buyer? */
-export function isPayingBack(order: Order): boolean {
-  const back = ['voided', 'refunded', 'declined'];
-  return (
-    order.payments?.some(({ state, reversal_wanted }) => reversal_wanted && !back.includes(state)) ?? false
-  );
-}
-
-/** What to tell below the heading; a decline names its reason. */
-export function orderText(order: Order): string {
-  const reason = order.payments?.map(({ decline_code }) => DECLINES[decline_code ?? '']).find(Boolean);
-  const { text } = STATES[order.state];
-  return order.state === 'payment_failed' && reason ? `${reason} ${text}` : text;
-}
-
-/** A line of the timeline. An event that leaves the state as it is tells of money that went back. */
-export function eventText({ from, to, cause }: OrderEvent): string {
-  if (from !== to) return stateRow(to).event;
-  return cause === 'payment_refunded' ? 'Payment refunded' : 'Payment released';
 }

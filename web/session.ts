@@ -1,10 +1,13 @@
 /**
  * Who buys, and in which sale: `/?sale=ID#token=JWT`, or, where the engine offers a demo, a session of its own.
- * A token in the fragment never reaches a server's log; it is taken out of the address bar at once.
+ * `/?order=ID` is where a bank's page leads back to. A token in the fragment never reaches a server's log; it is taken
+ * out of the address bar at once, and so is whatever a payment provider has added to our address.
  */
 
 export type Session = {
   sale_id: string | undefined;
+  /** The order that the page was opened for. */
+  order_id: string | undefined;
   token: string | undefined;
   /** `sub` of the token: whose orders these are. */
   buyer: string | undefined;
@@ -25,20 +28,27 @@ const DEMO_TOKEN = 'stampede.demo-token';
 const SPARE_SECONDS = 600;
 
 export async function openSession(place: Place, stores: Stores, send: typeof fetch): Promise<Session> {
-  const sale_id = new URLSearchParams(place.location.search).get('sale') ?? undefined;
+  const asked = new URLSearchParams(place.location.search);
+  const [sale_id, order_id] = ['sale', 'order'].map((name) => asked.get(name) || undefined);
   const given = new URLSearchParams(place.location.hash.slice(1)).get('token');
-  if (given) {
-    stores.tab.setItem(TOKEN, given);
-    place.history.replaceState(null, '', place.location.pathname + place.location.search);
-  }
+  if (given) stores.tab.setItem(TOKEN, given);
+  cleanAddress(place, { sale: sale_id, order: order_id });
   const token = stores.tab.getItem(TOKEN) ?? undefined;
-  if (token) return { sale_id, ...sessionOf(token), demo: false };
+  if (token) return { sale_id, order_id, ...sessionOf(token), demo: false };
   const demo = await openDemo(stores.browser, send);
-  return { ...demo, sale_id: sale_id ?? demo.sale_id };
+  return { ...demo, order_id, sale_id: sale_id ?? demo.sale_id };
+}
+
+function cleanAddress({ location, history }: Place, ours: Record<string, string | undefined>): void {
+  const kept = Object.entries(ours).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const search = kept.length > 0 ? `?${new URLSearchParams(kept)}` : '';
+  if (search !== location.search || location.hash.includes('token=')) {
+    history.replaceState(null, '', location.pathname + search);
+  }
 }
 
 /** The demo's sale may be another one than last time; the buyer stays the same as long as the token holds. */
-async function openDemo(store: Storage, send: typeof fetch): Promise<Session> {
+async function openDemo(store: Storage, send: typeof fetch): Promise<Omit<Session, 'order_id'>> {
   const none = { sale_id: undefined, token: undefined, buyer: undefined, may_watch: true, demo: false };
   const response = await send('/demo/session', { method: 'POST' }).catch(() => undefined);
   if (!response?.ok) return none;

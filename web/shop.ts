@@ -10,7 +10,7 @@ import type { ServerClock } from './server-clock.ts';
 import type { Session } from './session.ts';
 import { createShelf } from './shelf.ts';
 import { createStockMemory } from './stock-memory.ts';
-import { createTill } from './till.ts';
+import { createTill, type Lines } from './till.ts';
 import { byId, setText } from './view/dom.ts';
 import { createMasthead } from './view/masthead.ts';
 import { createPayForm, DEMO_ADDRESS } from './view/pay-form.ts';
@@ -83,18 +83,22 @@ export async function openShop(options: ShopOptions): Promise<void> {
     show({ ...sale, state: state ?? sale.state, items });
   }
 
-  function onRefused(sku: string, problem: Problem): void {
+  function onRefused(lines: Lines, problem: Problem): void {
     // Sold out, said by the script that decides: none left and none held.
-    const left = problem.short?.find((line) => line.sku === sku)?.available;
-    if (problem.code === 'sold_out' && left === 0) applyUpdate({ items: [{ sku, available: 0, held: 0 }] });
-    shelf.refuse(sku, problem);
+    const gone = problem.code === 'sold_out' ? (problem.short ?? []) : [];
+    const empty = gone.filter(({ available }) => available === 0 && lines.length === 1);
+    if (empty.length > 0) applyUpdate({ items: empty.map(({ sku }) => ({ sku, available: 0, held: 0 })) });
     // What was refused may be news: a sale that closed, stock that fell.
     void readSale();
   }
 
   function takeStep(sku: string, step: NextStep): void {
     if (step === 'try_again') void till.buy(sku, shelf.qtyOf(sku));
-    else if (step === 'new_session') options.renew();
+    else takeStepAtOrder(step);
+  }
+
+  function takeStepAtOrder(step: NextStep): void {
+    if (step === 'new_session') options.renew();
     else if (step === 'reload') location.reload();
     else if (step === 'see_orders') byId('orders-title').focus();
     else pay.focus();
@@ -109,7 +113,11 @@ export async function openShop(options: ShopOptions): Promise<void> {
     mine: myOrders(store, sale_id, session.buyer ?? ''),
     nameOf: (sku) => sale?.items.find((item) => item.sku === sku)?.name ?? sku,
     speak: (text) => setText(byId('spoken'), text),
+    onBuyAgain: (lines, payment_method, desk) => void till.buyAgain(lines, payment_method, desk),
+    onNext: takeStepAtOrder,
+    onStop: () => till.stop(),
   });
+  if (session.order_id) orders.bring(session.order_id);
   followLive({
     url: session.may_watch ? liveUrl(sale_id) : undefined,
     onUpdate: applyUpdate,
@@ -117,8 +125,12 @@ export async function openShop(options: ShopOptions): Promise<void> {
     poll: readSale,
   });
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) void readSale();
+    if (document.hidden) return;
+    void readSale();
+    orders.look();
   });
+  // Back from a bank's page by the browser's own way: the page was asleep.
+  addEventListener('pageshow', ({ persisted }) => persisted && orders.look());
   setInterval(() => {
     const now_ms = clock.now();
     if (now_ms === undefined) return;

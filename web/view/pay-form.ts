@@ -1,10 +1,14 @@
-/** How to pay and where to ship. The form is in index.html; the address is kept in this browser. */
-import type { CheckoutBody, ShippingAddress } from '../api-types.ts';
-import { byId } from './dom.ts';
+/** How to pay, where to write and where to ship. The form is in index.html; what is typed is kept in this browser. */
+import type { CheckoutBody, PaymentMethod, ShippingAddress } from '../api-types.ts';
+import { choiceOf, methodOf } from '../payment-choices.ts';
+import { byId, setText } from './dom.ts';
+import { paymentOptions } from './payment-select.ts';
+
+export type Filled = Pick<CheckoutBody, 'payment_method' | 'shipping_address' | 'contact'>;
 
 export type PayForm = {
   /** What goes into a checkout, or undefined after showing the field that is missing. */
-  read(): Pick<CheckoutBody, 'payment_method' | 'shipping_address'> | undefined;
+  read(payment_method?: PaymentMethod): Filled | undefined;
   /** Fills an empty form, so that a demo buys at the first press. */
   fill(address: ShippingAddress): void;
   focus(): void;
@@ -19,44 +23,52 @@ export const DEMO_ADDRESS: ShippingAddress = {
 };
 
 const STORED_AS = 'stampede.address';
+const CONTACT_STORED_AS = 'stampede.contact';
 
 export function createPayForm(store: Storage): PayForm {
   const form = byId<HTMLFormElement>('pay');
   const token = byId<HTMLSelectElement>('pay-token');
+  const contact = [byId<HTMLInputElement>('pay-email'), byId<HTMLInputElement>('pay-phone')];
   const address = byId<HTMLDetailsElement>('address');
-  const fields = [...form.querySelectorAll<HTMLInputElement>('input[name]')];
+  const fields = [...address.querySelectorAll<HTMLInputElement>('input[name]')];
+  token.append(...paymentOptions());
 
-  const write = (values: Partial<Record<string, string>>) => {
-    for (const field of fields) field.value = values[field.name] ?? field.value;
-  };
-  const values = () =>
-    Object.fromEntries(fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value));
-
-  write(JSON.parse(store.getItem(STORED_AS) ?? '{}'));
+  write(fields, JSON.parse(store.getItem(STORED_AS) ?? '{}'));
+  write(contact, JSON.parse(store.getItem(CONTACT_STORED_AS) ?? '{}'));
   form.onsubmit = (event) => event.preventDefault();
   form.onchange = () => {
-    store.setItem(STORED_AS, JSON.stringify(values()));
+    store.setItem(STORED_AS, JSON.stringify(valuesOf(fields)));
+    store.setItem(CONTACT_STORED_AS, JSON.stringify(valuesOf(contact)));
     showSummary();
   };
   // A field that a browser wants to point out must be in sight.
-  form.addEventListener('invalid', () => (address.open = true), true);
+  form.addEventListener(
+    'invalid',
+    ({ target }) => {
+      if (address.contains(target as Node)) address.open = true;
+    },
+    true,
+  );
 
   function showSummary(): void {
-    const { name, city } = values();
-    byId('address-summary').textContent = name && city ? `${name}, ${city}` : 'Needed before you buy';
+    const { name, city } = valuesOf(fields);
+    setText(byId('address-summary'), name && city ? `${name}, ${city}` : 'Needed before you buy');
+    setText(byId('pay-hint'), choiceOf(token.value)?.hint ?? '');
   }
   showSummary();
 
   return {
-    read() {
+    read(payment_method = methodOf(token.value)) {
       if (!form.reportValidity()) return undefined;
+      const told = valuesOf(contact);
       return {
-        payment_method: { type: 'card', token: token.value },
-        shipping_address: values() as ShippingAddress,
+        payment_method,
+        shipping_address: valuesOf(fields) as ShippingAddress,
+        ...(Object.keys(told).length > 0 && { contact: told }),
       };
     },
     fill(given) {
-      if (fields.every((field) => field.value === '')) write(given);
+      if (fields.every((field) => field.value === '')) write(fields, given);
       showSummary();
     },
     focus() {
@@ -64,4 +76,15 @@ export function createPayForm(store: Storage): PayForm {
       fields[0]?.focus();
     },
   };
+}
+
+/** What is filled in, trimmed. */
+function valuesOf(fields: readonly HTMLInputElement[]): Record<string, string> {
+  return Object.fromEntries(
+    fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value),
+  );
+}
+
+function write(fields: readonly HTMLInputElement[], values: Partial<Record<string, string>>): void {
+  for (const field of fields) field.value = values[field.name] ?? field.value;
 }

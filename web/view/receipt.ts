@@ -1,20 +1,29 @@
-/** An order as a receipt: what was bought, where it stands, how it came there, and how to cancel it. */
-import type { Order, Problem } from '../api-types.ts';
-import { messageFor } from '../messages.ts';
-import { formatMoney } from '../money.ts';
-import { eventText, orderText, stateRow } from '../order-words.ts';
-import { clockText, timeOfDay } from '../time.ts';
+/** An order as a receipt: what was bought, where it stands, what to do next, how it came there, and how to cancel it. */
+import type { Order, PaymentMethod, Problem } from '../api-types.ts';
+import { messageFor, type NextStep } from '../messages.ts';
+import { outlookOf } from '../order-outlook.ts';
+import type { Desk, Lines } from '../till.ts';
+import { waitText } from '../time.ts';
 import { h, setText } from './dom.ts';
+import { createNextMove } from './next-move.ts';
+import { createNotice } from './notice.ts';
+import { parcelOf, receiptLines, timelineOf } from './receipt-parts.ts';
 
 export type Receipt = {
   element: HTMLElement;
   show(order: Order): void;
   /** The order, or its cancellation, was refused. */
   showProblem(problem: Problem): void;
+  /** There is no such order for this buyer. */
+  showMissing(problem: Problem): void;
   setReachable(reachable: boolean): void;
   setCanceling(canceling: boolean): void;
+  /** Whether it is the newest: only that is bought again. */
+  setNewest(newest: boolean): void;
   tick(now_ms: number): void;
   focus(): void;
+  /** Tells what becomes of buying it again. */
+  desk: Desk;
 };
 
 export type ReceiptOptions = {
@@ -22,45 +31,68 @@ export type ReceiptOptions = {
   /** Name of a product; its SKU where the sale does not have it any more. */
   nameOf: (sku: string) => string;
   onCancel: () => void;
+  onBuyAgain: (lines: Lines, payment_method: PaymentMethod) => void;
+  onNext: (step: NextStep) => void;
+  onStop: () => void;
 };
 
-export function createReceipt({ order_id, nameOf, onCancel }: ReceiptOptions): Receipt {
-  const title = h('h3', { className: 'receipt-title', tabIndex: -1 }, 'Order placed');
+export function createReceipt(options: ReceiptOptions): Receipt {
+  const { order_id, nameOf } = options;
+  const title = h('h3', { className: 'receipt-title', tabIndex: -1 }, 'Your order');
   const text = h('p', { className: 'receipt-text' });
   const hold = h('p', { className: 'hold', hidden: true });
   const hold_left = h('span', { className: 'hold-left', attrs: { role: 'timer' } });
-  const lines = h('dl', { className: 'receipt-lines' });
+  const move = createNextMove((method) => {
+    if (last) options.onBuyAgain(linesOf(last), method);
+  });
+  const notice = createNotice(
+    (step) => (step === 'try_again' ? move.press() : options.onNext(step)),
+    options.onStop,
+  );
+  const lines = h('dl', { className: 'receipt-lines', hidden: true });
+  const parcel = h('p', { className: 'parcel', hidden: true });
   const timeline = h('ol', { className: 'timeline', attrs: { 'aria-label': 'What happened' } });
   const problem_text = h('p', { className: 'receipt-problem', hidden: true, attrs: { role: 'alert' } });
   const cancel = h('button', { type: 'button', className: 'quiet', hidden: true }, 'Cancel order');
   cancel.onclick = () => {
-    if (cancel.getAttribute('aria-disabled') !== 'true') onCancel();
+    if (cancel.getAttribute('aria-disabled') !== 'true') options.onCancel();
   };
   const number = h('p', { className: 'receipt-number' }, 'Order ', h('code', {}, order_id));
   hold.append('Held for ', hold_left);
   const element = h('article', { className: 'receipt moving', attrs: { 'data-order': order_id } });
-  element.append(title, text, hold, lines, timeline, problem_text, cancel, number);
+  element.append(title, text, hold, move.element, notice.element);
+  element.append(lines, parcel, timeline, problem_text, cancel, number);
+  let last: Order | undefined;
   let expires_ms: number | undefined;
 
   return {
     element,
     show(order) {
-      const row = stateRow(order.state);
-      element.className = `receipt ${row.mood}`;
+      last = order;
+      const outlook = outlookOf(order);
+      element.className = `receipt ${outlook.mood}`;
       element.dataset.state = order.state;
-      setText(title, row.title);
-      setText(text, orderText(order));
+      setText(title, outlook.title);
+      setText(text, outlook.text);
+      move.show(outlook.move, order);
+      lines.hidden = false;
       lines.replaceChildren(...receiptLines(order, nameOf));
+      replaceIfChanged(parcel, parcelOf(order));
       timeline.replaceChildren(...timelineOf(order));
-      cancel.hidden = !row.cancelable;
-      expires_ms = row.mood === 'moving' ? Date.parse(order.reservation?.expires_at ?? '') : undefined;
-      hold.hidden = !expires_ms;
+      cancel.hidden = !outlook.cancelable;
+      expires_ms = outlook.held_until ? Date.parse(outlook.held_until) : undefined;
+      hold.hidden = expires_ms === undefined;
       problem_text.hidden = true;
     },
-    showProblem(problem) {
-      const message = messageFor(problem);
-      problem_text.hidden = false;
-      setText(problem_text, `${message.title}. ${message.text}`);
+    showProblem,
+    showMissing(problem) {
+      if (problem.code !== 'not_found') return showProblem(problem);
+      element.className = 'receipt bad';
+      setText(title, 'Not an order of yours here');
+      setText(
+        text,
+        'It was placed in another session, by another buyer, or its number is not right. Open this page in the browser in which you bought; the confirmation mail has the order as well.',
+      );
     },
     setReachable(reachable) {
       problem_text.hidden = reachable;
@@ -70,27 +102,37 @@ export function createReceipt({ order_id, nameOf, onCancel }: ReceiptOptions): R
       cancel.setAttribute('aria-disabled', String(canceling));
       setText(cancel, canceling ? 'Canceling…' : 'Cancel order');
     },
+    setNewest: move.setAgainOffered,
     tick(now_ms) {
-      if (expires_ms) setText(hold_left, clockText(expires_ms - now_ms));
+      notice.tick(now_ms);
+      if (expires_ms === undefined) return;
+      const left_ms = expires_ms - now_ms;
+      hold.hidden = left_ms <= 0;
+      setText(hold_left, waitText(left_ms));
     },
     focus: () => title.focus(),
+    desk: {
+      say: notice.show,
+      hush: notice.clear,
+      refuse: (problem) => notice.show(messageFor(problem, last?.items[0]?.sku), 'bad'),
+      setAsking: move.setAsking,
+    },
   };
+
+  function showProblem(problem: Problem): void {
+    const message = messageFor(problem);
+    problem_text.hidden = false;
+    setText(problem_text, `${message.title}. ${message.text}`);
+  }
 }
 
-function receiptLines(order: Order, nameOf: (sku: string) => string): HTMLElement[] {
-  const { currency, total } = order.amounts;
-  const row = (label: string, value: string, className = '') =>
-    h('div', { className }, h('dt', {}, label), h('dd', {}, value));
-  return [
-    ...order.items.map(({ sku, qty, unit_price }) =>
-      row(`${qty} × ${nameOf(sku)}`, formatMoney(qty * unit_price, currency)),
-    ),
-    row('Total', formatMoney(total, currency), 'total'),
-  ];
+function linesOf(order: Order): Lines {
+  return order.items.map(({ sku, qty }) => ({ sku, qty }));
 }
 
-function timelineOf(order: Order): HTMLElement[] {
-  return (order.history ?? []).map((event) =>
-    h('li', {}, h('time', { dateTime: event.at }, timeOfDay(event.at)), ' ', h('span', {}, eventText(event))),
-  );
+/** A link that is in focus must not be replaced by its like. */
+function replaceIfChanged(place: HTMLElement, nodes: (Node | string)[]): void {
+  const next = h('p', {}, ...nodes);
+  place.hidden = nodes.length === 0;
+  if (place.innerHTML !== next.innerHTML) place.replaceChildren(...next.childNodes);
 }
