@@ -32,6 +32,7 @@ export type DeliveryView = {
   type: string;
   state: string;
   tries: number;
+  sending: boolean;
   last_status: number | null;
   last_error: string | null;
   /** ms from now. */
@@ -122,7 +123,7 @@ export async function webhookRig(): Promise<WebhookRig> {
     },
     async deliveries(endpoint) {
       const { rows } = await db.query<DeliveryView>({
-        text: `SELECT id, endpoint_id, event_id, order_id, type, state, tries, last_status, last_error,
+        text: `SELECT id, endpoint_id, event_id, order_id, type, state, tries, sending, last_status, last_error,
                  extract(epoch FROM next_try_at - now())::float8 * 1000 AS next_ms
                FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY event_id, id`,
         values: [endpoint],

@@ -175,7 +175,7 @@ describe('an endpoint that fails', () => {
     for (let tries = 1; tries <= TRIES_MAX; tries++) {
       await eventually(async () => {
         const [one] = await rig.deliveries(endpoint);
-        expect([one.tries, one.last_status, one.last_error]).toEqual([tries, 500, 'it answered 500']);
+        expect([one.tries, one.sending, one.last_error]).toEqual([tries, false, 'it answered 500']);
       });
       const [one] = await rig.deliveries(endpoint);
       const planned_ms = RETRY_AFTER_MS[tries - 1];
