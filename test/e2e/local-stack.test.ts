@@ -16,7 +16,7 @@ import {
   startStack,
 } from './support/stack.ts';
 
-const PARTS: readonly Part[] = ['Redis', 'Postgres', 'sandbox', 'reconciler', 'engine'];
+const PARTS: readonly Part[] = ['Redis', 'Postgres', 'sandbox', 'mailbox', 'reconciler', 'engine'];
 
 describe('a local stack', () => {
   const folder = dataFolder();
@@ -50,6 +50,20 @@ describe('a local stack', () => {
       () => stack.api.call('GET', `/v1/orders/${answer.body.order_id}`, { token: token! }),
       ({ body }) => body.state === 'confirmed',
     );
+    const [, mail] = stack.output().match(/Mail +(http:\/\/localhost:\d+)/)!;
+    const found = await eventually(
+      'its mail',
+      20_000,
+      async () => (await (await fetch(`${mail}/mails.json`)).json()) as { mails: Record<string, unknown>[] },
+      ({ mails }) => mails.length > 0,
+    );
+    expect(found.mails).toMatchObject([
+      {
+        subject: 'Your order is confirmed: Aurora wireless headphones',
+        to: 'demo-buyer@example.com',
+        attachments: 1,
+      },
+    ]);
   });
 
   test('keeps its secrets to its owner', () => {

@@ -13,6 +13,7 @@ main { max-width: 1080px; margin: 0 auto; padding: 24px 28px 48px; }
 table { width: 100%; border-collapse: collapse; background: var(--paper); border-radius: 6px; }
 td { padding: 10px 14px; border-bottom: 1px solid var(--rule); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
+td.narrow { width: 1%; }
 td.narrow, .soft { color: var(--soft); white-space: nowrap; }
 a { color: inherit; }
 td a { font-weight: bold; text-decoration: none; }

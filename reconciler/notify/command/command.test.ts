@@ -30,7 +30,7 @@ function notices(...args: string[]): Promise<{ code: number; out: string; err: s
   });
 }
 
-describe('npm run notices', () => {
+describe('npm run notices', { timeout: 120_000 }, () => {
   it('says how it is used', async () => {
     expect(await notices('--help')).toMatchObject({
       code: 0,

@@ -12,7 +12,7 @@ import { removePostgres } from '../../../platform/local/postgres-server.ts';
 import { describeProcess } from '../../../platform/local/processes.ts';
 import { lastWill } from '../../support/last-will.ts';
 
-export type Part = 'engine' | 'reconciler' | 'sandbox' | 'Redis' | 'Postgres';
+export type Part = 'engine' | 'reconciler' | 'sandbox' | 'mailbox' | 'Redis' | 'Postgres';
 
 export type RunningStack = {
   url: string;
