@@ -113,6 +113,9 @@ export function createAdvance(options: AdvanceOptions): { advance: Advance; reve
     if (!found && !psp.capabilities.closes_references) return believeAbsence(attempt);
     const way = found ? REVERSAL_BY_STATUS[found.status] : 'void';
     if (found && way === 'none') return { finding: { kind: 'payment', payment: found }, again: false };
+    // Nobody can give it up: its provider does, in the end. The sweep looks until then.
+    if (found && way === 'void' && psp.capabilities.voids === false)
+      return { finding: { kind: 'payment', payment: found }, again: false };
     const key_no = keyOf(attempt, patience);
     if (key_no === 'quiet') return unknown('key_rests');
     const target = { ...attempt, psp_ref: found?.psp_ref ?? attempt.psp_ref };

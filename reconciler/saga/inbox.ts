@@ -39,6 +39,8 @@ export async function settleInbox(pool: Pool, providers: Providers, settler: Set
     }
     const { finding, again } = judgePayment(attempt, payment);
     await settler.add({ attempt, finding, retry: again });
+    // Something happened, and it waits still: what its buyer approved is taken up now, not when the sweep comes by.
+    if (payment.status === 'pending') await enqueueAttempts(pool, 'saga-look', [attempt.id]);
     return event.id;
   });
   const results = await Promise.allSettled(settled);
