@@ -38,7 +38,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     const payment_method = { type: 'card', token } as const;
     const held = await psp.authorize({
       ...{ reference: id, psp_ref: null, order_id, idempotency_key, amount, currency },
-      ...{ payment_method, expires_at, return_url: '' },
+      ...{ payment_method, expires_at, return_url: 'http://localhost/' },
     });
     const psp_ref = await settle(id, held);
     const taken = await psp.capture({

@@ -131,7 +131,7 @@ export async function startSaga(options: SagaOptions): Promise<Saga> {
   const patience = { ...PATIENCE, ...options.patience };
   const calls = createCalls(providers, metrics, {
     concurrency: options.concurrency ?? CONCURRENCY,
-    return_url: (order_id) => `${options.public_url ?? ''}/?order=${order_id}`,
+    return_url: (order_id) => `${options.public_url ?? 'http://localhost'}/?order=${order_id}`,
   });
   const settler = createSettler({
     pool,
