@@ -369,7 +369,9 @@ describe('a replay', () => {
     const endpoint = await rig.endpoint();
     const [order] = await rig.orders(1);
     await confirm([order]);
-    await eventually(() => expect(rig.receiver.received.length).toBeGreaterThanOrEqual(3));
+    const states = async () =>
+      (await rig.deliveries(endpoint)).filter((one) => one.order_id === order).map((one) => one.state);
+    await eventually(async () => expect(await states()).toEqual(Array(3).fill('delivered')));
     await eventually(async () =>
       expect((await rig.deliveries(endpoint)).every((one) => one.state === 'delivered')).toBe(true),
     );
