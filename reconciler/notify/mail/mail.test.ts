@@ -163,6 +163,19 @@ describe('what a server may do', () => {
     await secure.stop();
   });
 
+  it('a server elsewhere that offers no TLS gets nothing, unless its URL says that it may', async () => {
+    // Not the loopback as everybody writes it: as good as elsewhere.
+    const open = await startTestSmtp({ host: '127.0.0.2' });
+    await confirm('zoe@example.com');
+    const sending = rig.send({ ...env, SMTP_URL: open.url });
+    await expect.poll(() => sending.logged()).toContain('no notice can be sent at the moment');
+    expect(open.tries.size).toBe(0);
+    await sending.stop();
+    rig.send({ ...env, SMTP_URL: `${open.url}/?requireTLS=false` });
+    await until('sent');
+    await open.stop();
+  });
+
   it('a certificate that nobody vouches for is not trusted', async () => {
     const { key, cert } = TLS;
     const secure = await startTestSmtp({ secure: true, key, cert, scheme: 'smtps' });

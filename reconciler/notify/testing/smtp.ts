@@ -28,9 +28,9 @@ export type TestSmtp = {
 };
 
 export async function startTestSmtp(
-  options: SMTPServerOptions & { port?: number; scheme?: string; login?: string } = {},
+  options: SMTPServerOptions & { host?: string; port?: number; scheme?: string; login?: string } = {},
 ): Promise<TestSmtp> {
-  const { port = 0, scheme = 'smtp', login, ...more } = options;
+  const { host = '127.0.0.1', port = 0, scheme = 'smtp', login, ...more } = options;
   const smtp: TestSmtp = { url: '', mails: [], fault: () => undefined, tries: new Map(), stop };
   const faults = new WeakMap<object, Fault>();
   const sockets = new Set<Socket>();
@@ -83,9 +83,9 @@ export async function startTestSmtp(
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()));
+  await new Promise<void>((resolve) => server.listen(port, host, () => resolve()));
   const { port: listening } = server.server.address() as { port: number };
-  smtp.url = `${scheme}://${login ? `${login}@` : ''}127.0.0.1:${listening}`;
+  smtp.url = `${scheme}://${login ? `${login}@` : ''}${host}:${listening}`;
   return smtp;
 
   function stop(): Promise<void> {
