@@ -4,6 +4,7 @@ import { createMidtransPsp } from './adapters/midtrans.ts';
 import { createPayPalPsp } from './adapters/paypal.ts';
 import { createRazorpayPsp } from './adapters/razorpay.ts';
 import { createSandboxPsp } from './adapters/sandbox.ts';
+import { createStripePsp } from './adapters/stripe.ts';
 import type { Psp } from './port.ts';
 import { type PaymentTerms, refuseTerms, type TermsRefusal } from './terms.ts';
 
@@ -25,12 +26,13 @@ export type CallSettings = {
 /** Throws ConfigError if the chosen one is not configured. `settings`: for all of them, instead of their own. */
 export function createProviders(config: ProviderConfig, settings: CallSettings = {}): Providers {
   checkChosen(config);
-  const { psp_sandbox_url, psp_sandbox_secret, midtrans, razorpay, paypal } = config;
+  const { psp_sandbox_url, psp_sandbox_secret, stripe, midtrans, razorpay, paypal } = config;
   const all = new Map<string, Psp>();
   const add = (psp: Psp | undefined) => psp && all.set(psp.name, psp);
   if (psp_sandbox_secret) {
     add(createSandboxPsp({ url: psp_sandbox_url, secret: psp_sandbox_secret, ...settings }));
   }
+  if (stripe) add(createStripePsp({ ...stripe, ...settings }));
   if (midtrans) add(createMidtransPsp({ ...midtrans, ...settings }));
   if (razorpay) add(createRazorpayPsp({ ...razorpay, ...settings }));
   if (paypal) add(createPayPalPsp({ ...paypal, ...settings }));

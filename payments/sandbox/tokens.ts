@@ -39,5 +39,9 @@ export const TOKENS: Readonly<Record<string, TokenBehavior>> = {
 const INVALID: TokenBehavior = declined('invalid_token');
 
 export function behaviorOf(token: string): TokenBehavior {
-  return Object.hasOwn(TOKENS, token) ? TOKENS[token] : INVALID;
+  return isToken(token) ? TOKENS[token] : INVALID;
+}
+
+export function isToken(token: string): boolean {
+  return Object.hasOwn(TOKENS, token);
 }
