@@ -93,6 +93,12 @@ export const OUTCOMES = {
     detail: 'It was created with another body.',
     retryable: false,
   },
+  shipment_exists: {
+    status: 409,
+    title: 'Another parcel is recorded for this order',
+    detail: 'An order has one parcel. `shipment` of the order says which.',
+    retryable: false,
+  },
   reservation_expired: {
     status: 410,
     title: 'The reservation is over',
@@ -121,6 +127,12 @@ export const OUTCOMES = {
     status: 422,
     title: 'This Idempotency-Key belongs to another request',
     detail: 'A new request takes a new key; a retry must be the same request.',
+    retryable: false,
+  },
+  refund_too_large: {
+    status: 422,
+    title: 'That is more than is left',
+    detail: '`left` says what can still be given back, in minor units of `currency`.',
     retryable: false,
   },
   unknown_sku: {

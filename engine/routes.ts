@@ -1,6 +1,7 @@
 /** Every way in: the table. What each route is for is said in docs/operations.ts. */
 
 import { auditHandler } from './handlers/admin-audit.ts';
+import { adminOrderHandlers } from './handlers/admin-orders.ts';
 import { adminSaleHandlers } from './handlers/admin-sales.ts';
 import { adminStockHandlers } from './handlers/admin-stock.ts';
 import type { CheckoutObserver } from './handlers/checkout.ts';
@@ -17,6 +18,7 @@ import { webhookHandler } from './handlers/webhooks.ts';
 import { LIVE_PATH } from './live/live-endpoint.ts';
 import { refuse } from './reply.ts';
 import { del, get, patch, post, postRaw, type Route } from './route.ts';
+import { refundBody, returnBody, shipmentBody } from './schemas/order-requests.ts';
 import {
   checkoutBody,
   confirmBody,
@@ -46,6 +48,7 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
   const sales = saleHandlers(services);
   const adminSales = adminSaleHandlers(services);
   const adminStock = adminStockHandlers(services);
+  const adminOrders = adminOrderHandlers(services);
   const webhooks = merchantWebhookHandlers(services, options.webhooks);
   const operations = operationsHandlers(options.operations);
   const docs = docsHandlers(() => routes);
@@ -84,6 +87,13 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
     post({ id: 'topup', path: '/v1/admin/sales/{id}/topup', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.topup }),
     post({ id: 'reduce', path: '/v1/admin/sales/{id}/reduce', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.reduce }),
     get({ id: 'audit', path: '/v1/admin/sales/{id}/audit', access: 'admin', handler: auditHandler(services) }),
+
+    get({ id: 'admin_orders', path: '/v1/admin/orders', access: 'admin', handler: adminOrders.list }),
+    get({ id: 'admin_order', path: '/v1/admin/orders/{id}', access: 'admin', handler: adminOrders.order }),
+    post({ id: 'refund', path: '/v1/admin/orders/{id}/refund', access: 'admin', keyed: true, body: refundBody, handler: adminOrders.refund }),
+    post({ id: 'ship', path: '/v1/admin/orders/{id}/ship', access: 'admin', body: shipmentBody, handler: adminOrders.ship }),
+    post({ id: 'deliver', path: '/v1/admin/orders/{id}/deliver', access: 'admin', body: noBody, handler: adminOrders.deliver }),
+    post({ id: 'return', path: '/v1/admin/orders/{id}/return', access: 'admin', keyed: true, body: returnBody, handler: adminOrders.giveBack }),
 
     get({ id: 'livez', path: '/livez', access: 'all', limited: 'not', handler: operations.live }),
     get({ id: 'readyz', path: '/readyz', access: 'all', limited: 'not', handler: operations.ready }),

@@ -33,6 +33,8 @@ const MESSAGES: Readonly<Record<string, Words>> = {
   unsupported_media_type: OURS,
   method_not_allowed: OURS,
   sale_exists: OURS,
+  shipment_exists: OURS,
+  refund_too_large: OURS,
   unauthorized: () => ({
     title: 'Your session is over',
     text: 'Nothing was bought. Start a new session, then press Buy again.',

@@ -104,6 +104,10 @@ function parameters(route: Route, doc: OperationDoc): Json[] {
   for (const [parameter, description] of Object.entries(doc.query ?? {})) {
     found.push({ name: parameter, in: 'query', required: true, description, schema: { ...name } });
   }
+  for (const [parameter, filter] of Object.entries(doc.filters?.properties ?? {})) {
+    const { description, ...schema } = filter;
+    found.push({ name: parameter, in: 'query', required: false, description, schema });
+  }
   if (route.keyed) {
     found.push({
       name: 'Idempotency-Key',

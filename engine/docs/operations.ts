@@ -1,5 +1,7 @@
 /** What each route is for, in words: with its row in the table (routes.ts) this is the API document. */
 import type { OutcomeCode } from '../../domain/outcomes.ts';
+import type { BodySchema } from '../schemas/validate.ts';
+import { ORDER_OPERATIONS } from './order-operations.ts';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.ts';
 
 export type AnswerDoc = {
@@ -17,6 +19,8 @@ export type OperationDoc = {
   description?: string;
   /** Query parameters: name -> meaning. All are required. */
   query?: Readonly<Record<string, string>>;
+  /** Query parameters that may be there: an object's schema, one member each. */
+  filters?: BodySchema<unknown> & { properties: Readonly<Record<string, { description?: string }>> };
   answers: Readonly<Record<number, AnswerDoc>>;
   /** Besides those that follow from the table: token, body, key, limits. */
   refusals?: readonly OutcomeCode[];
@@ -168,6 +172,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
     },
     refusals: [...SALE, 'unknown_sku', 'idempotency_key_reused'],
   },
+  ...ORDER_OPERATIONS,
   audit: {
     tag: 'Operators',
     summary: 'Do the books balance?',

@@ -86,8 +86,19 @@ export function orderFromLedger(order: OrderView) {
       recorded_at: iso(shipment.recorded_at_ms),
     },
     contact: order.contact,
-    history: order.history.map(({ at_ms, ...event }) => ({ at: iso(at_ms), ...event })),
+    history: historyView(order).map((event) => ({ ...event, actor: withoutName(event.actor) })),
     as_of: iso(order.now.getTime()),
     source: 'ledger',
   };
+}
+
+/** With the names of those who did it: for operators. */
+export function historyView(order: OrderView) {
+  return order.history.map(({ at_ms, ...event }) => ({ at: iso(at_ms), ...event }));
+}
+
+/** Buyers are told that an operator did it, not which one: `operator:<subject>` is often somebody's address. */
+function withoutName(actor: string): string {
+  const end = actor.indexOf(':');
+  return end < 0 ? actor : actor.slice(0, end);
 }

@@ -3,23 +3,19 @@ import { ATTEMPT_STATES } from '../../domain/attempt-machine.ts';
 import { ORDER_STATES } from '../../domain/order-machine.ts';
 import { OUTCOME_CODES } from '../../domain/outcomes.ts';
 import { GATES } from '../../domain/types.ts';
+import {
+  integer,
+  list,
+  object,
+  ref,
+  type Schema,
+  string,
+  stringOrNull,
+  time,
+  timeOrNull,
+} from './answer-parts.ts';
+import { orderAnswerSchemas } from './order-answers.ts';
 import { WEBHOOK_ANSWER_SCHEMAS } from './webhook-answers.ts';
-
-type Schema = Readonly<Record<string, unknown>>;
-
-/** All members are required unless named in `optional`. */
-function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema {
-  const required = Object.keys(properties).filter((name) => !optional.includes(name));
-  return { type: 'object', additionalProperties: false, required, properties };
-}
-
-const string = { type: 'string' } as const;
-const integer = { type: 'integer' } as const;
-const time = { type: 'string', format: 'date-time' } as const;
-const timeOrNull = { type: ['string', 'null'], format: 'date-time' } as const;
-const stringOrNull = { type: ['string', 'null'] } as const;
-const list = (items: Schema): Schema => ({ type: 'array', items });
-const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
 const saleState = {
   type: 'string',
@@ -102,6 +98,44 @@ const sale = {
   server_time: time,
 } as const;
 
+const orderPayment = {
+  ...payment,
+  captured: integer,
+  refunded: integer,
+  reversal_wanted: { type: 'boolean' },
+  created_at: time,
+  updated_at: time,
+} as const;
+
+const order: Readonly<Record<string, Schema>> = {
+  order_id: string,
+  sale_id: string,
+  state: { type: 'string', enum: ORDER_STATES },
+  items: orderItems,
+  amounts: ref('Amounts'),
+  reservation,
+  refunded: { ...integer, description: 'Minor units given back so far' },
+  payments: list(object(orderPayment)),
+  shipment,
+  contact,
+  history: list(
+    object({
+      at: time,
+      from: { type: ['string', 'null'], enum: [...ORDER_STATES, null] },
+      to: { type: 'string', enum: ORDER_STATES },
+      cause: string,
+      actor: string,
+      detail: eventDetail,
+    }),
+  ),
+  as_of: time,
+  source: {
+    type: 'string',
+    enum: ['ledger', 'reservation'],
+    description: '`reservation`: the ledger has not heard of the order yet, or is away.',
+  },
+};
+
 export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
   Reservation: {
     ...object({
@@ -118,43 +152,8 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
     ...amounts,
     description: 'Integers in the minor unit of `currency`. total = subtotal - discount + shipping + tax.',
   },
-  Order: object({
-    order_id: string,
-    sale_id: string,
-    state: { type: 'string', enum: ORDER_STATES },
-    items: orderItems,
-    amounts: ref('Amounts'),
-    reservation,
-    refunded: { ...integer, description: 'Minor units given back so far' },
-    payments: list(
-      object({
-        ...payment,
-        captured: integer,
-        refunded: integer,
-        reversal_wanted: { type: 'boolean' },
-        created_at: time,
-        updated_at: time,
-      }),
-    ),
-    shipment,
-    contact,
-    history: list(
-      object({
-        at: time,
-        from: { type: ['string', 'null'], enum: [...ORDER_STATES, null] },
-        to: { type: 'string', enum: ORDER_STATES },
-        cause: string,
-        actor: string,
-        detail: eventDetail,
-      }),
-    ),
-    as_of: time,
-    source: {
-      type: 'string',
-      enum: ['ledger', 'reservation'],
-      description: '`reservation`: the ledger has not heard of the order yet, or is away.',
-    },
-  }),
+  Order: object(order),
+  ...orderAnswerSchemas(order, orderPayment),
   Payment: object({
     order_id: string,
     state: { type: 'string', enum: ORDER_STATES },
@@ -240,9 +239,23 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
         held: integer,
         state: string,
         sku: string,
+        left: integer,
+        currency: string,
         missing: list(string),
       },
-      ['errors', 'short', 'earliest_release_at', 'opens_at', 'limit', 'held', 'state', 'sku', 'missing'],
+      [
+        'errors',
+        'short',
+        'earliest_release_at',
+        'opens_at',
+        'limit',
+        'held',
+        'state',
+        'sku',
+        'left',
+        'currency',
+        'missing',
+      ],
     ),
     description: 'A refusal (RFC 9457). `code` is stable; /docs/problems tells what each means.',
   },

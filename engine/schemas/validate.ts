@@ -8,6 +8,7 @@ import { NAME_PATTERN } from '../../domain/ids.ts';
 import { isCurrency } from '../../domain/money.ts';
 import { holdsCardNumber } from './card-number.ts';
 import { ORDER_ID_PATTERN } from './fragments.ts';
+import { CURSOR_PATTERN, ORDERS_PAGE_MAX, PAGE_PATTERN } from './order-patterns.ts';
 
 /** `path` is a JSON pointer into the body. */
 export type Fault = { path: string; message: string };
@@ -79,6 +80,8 @@ const PATTERNS: Readonly<Record<string, string>> = {
   [ORDER_ID_PATTERN]: 'must be an order id',
   '^[!-~]+$': 'must be printable ASCII without spaces',
   '^[A-Z]{3}$': 'must be an ISO 4217 currency code',
+  [PAGE_PATTERN]: `must be a number from 1 to ${ORDERS_PAGE_MAX}`,
+  [CURSOR_PATTERN]: 'must be the next_cursor of a page',
   [EMAIL_PATTERN]: 'must be an e-mail address',
   [PHONE_PATTERN]: 'must be a phone number in E.164, such as +6281234567890',
 };
