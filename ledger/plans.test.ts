@@ -9,6 +9,7 @@ import { sealBatch } from './movements/seal-batch.ts';
 import { authorizeOrders } from './orders/authorize-orders.ts';
 import { confirmOrders } from './orders/confirm-orders.ts';
 import { failOrders } from './orders/fail-orders.ts';
+import { listOrders } from './orders/list-orders.ts';
 import { recordAttempts } from './payments/record-attempts.ts';
 import { settleAttempts } from './payments/settle-attempts.ts';
 import { markLoaded } from './stream/mark-loaded.ts';
@@ -77,4 +78,16 @@ test('confirming a hundred orders, and sealing their movements, reads a hundred 
   }
   const unsealed = 8 * CHUNK;
   expect(await reads(() => sealBatch(db, sale.sale_no))).toBeLessThan(4 * unsealed);
+});
+
+test('a page of orders reads what it looks at, and not the whole sale', async () => {
+  const sale = await ledgerSale(db, { items: [{ sku: 'a', qty: HELD }] });
+  for (let i = 0; i < HELD; i += 500) await ledgerOrders(db, sale, Array(500).fill({}));
+  const page = (change: object) => listOrders(db, { tenant: 'default', limit: 50, seen_max: 200, ...change });
+  const { next } = await page({});
+  for (let i = 0; i < 8; i++) {
+    for (const change of [{}, { sale: sale.id }, { after: next }, { state: 'delivered', after: next }]) {
+      expect(await reads(() => page(change))).toBeLessThan(1_000);
+    }
+  }
 });
