@@ -1,7 +1,7 @@
 /** The sandbox PSP as a process: SANDBOX_PORT, SANDBOX_DIR, PSP_SANDBOX_SECRET, PSP_SANDBOX_WEBHOOK_URL. */
 import { ConfigError, loadConfig, required } from '../../platform/config.ts';
 import { createLog } from '../../platform/log.ts';
-import { createSandboxServer } from './server.ts';
+import { startSandboxServer } from './server.ts';
 import { openSandbox } from './service.ts';
 
 try {
@@ -13,10 +13,10 @@ try {
     webhook_url: config.psp_sandbox_webhook_url,
     public_url: config.psp_sandbox_public_url,
   });
-  const server = createSandboxServer(sandbox, config.psp_sandbox_secret);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.sandbox_port, config.host, resolve);
+  const server = await startSandboxServer(sandbox, {
+    secret: config.psp_sandbox_secret,
+    port: config.sandbox_port,
+    host: config.host,
   });
   log.info({ port: config.sandbox_port, dir: config.sandbox_dir }, 'the sandbox PSP serves');
 
@@ -26,10 +26,6 @@ try {
     ending = true;
     log.info({ why }, 'the sandbox PSP ends');
     server.close();
-    // Who waits for an answer that never comes need not wait for it to the end.
-    server.closeIdleConnections();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    server.closeAllConnections();
     await sandbox.close();
     process.exit(0);
   };
