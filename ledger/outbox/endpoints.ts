@@ -8,6 +8,7 @@
  * DELETE: $1 tenant  $2 id
  * ROTATE: $1 tenant  $2 id  $3 for how long the secret before counts, ms
  * RECENT: $1 id  $2 how many
+ * LIST_ALL: $1 tenant or null for every one
  * ADD_TEST: $1 tenant  $2 id  $3 type
  */
 import { changes, type Pool, type Queryable, rows, withTransaction } from '../../platform/postgres.ts';
@@ -83,6 +84,15 @@ const RECENT = {
     SELECT id, event_id, order_id, type, state, tries, last_status, last_error, wanted_at, tried_at, finished_at,
       CASE WHEN state = 'waiting' THEN next_try_at END AS next_try_at
     FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY id DESC LIMIT $2`,
+};
+
+const LIST_ALL = {
+  name: 'webhook_list_all',
+  text: `
+    SELECT p.tenant, ${COLUMNS},
+      (SELECT count(*) FROM webhook_deliveries d WHERE d.endpoint_id = p.id AND d.state = 'waiting') AS waiting
+    FROM webhook_endpoints p WHERE deleted_at IS NULL AND ($1::text IS NULL OR tenant = $1)
+    ORDER BY tenant, created_at, id`,
 };
 
 const ADD_TEST = {
@@ -190,6 +200,14 @@ export async function rotateSecret(
   grace_ms: number,
 ): Promise<EndpointRow | undefined> {
   return (await rows<EndpointRow>(db, ROTATE, [tenant, id, grace_ms]))[0];
+}
+
+/** For operators: of a tenant, or of all, with how much waits for each. */
+export function listAllEndpoints(
+  db: Queryable,
+  tenant?: string,
+): Promise<(EndpointRow & { tenant: string; waiting: number })[]> {
+  return rows(db, LIST_ALL, [tenant ?? null]);
 }
 
 /** The newest first. */
