@@ -52,7 +52,7 @@ export function startSandboxServer(
         query: query === '' ? NO_QUERY : new URLSearchParams(query),
         fingerprint: () => hash('sha1', `${method} ${asked_url}\n${text}`, 'base64').slice(0, 22),
       };
-      serve(wire, mount, rest, asked)
+      void serve(wire, mount, rest, asked)
         .catch((error: unknown) => {
           if (error instanceof HttpRefusal) return wire.failure(error.http_status, error.code);
           console.error(error);
