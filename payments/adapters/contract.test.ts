@@ -17,15 +17,24 @@ import {
   type Psp,
 } from '../port.ts';
 import { startTestSandbox, TEST_SECRET, type TestSandbox } from '../sandbox/testing/start.ts';
+import { refuseTerms } from '../terms.ts';
 import { createMidtransPsp } from './midtrans.ts';
 import { createPayPalPsp } from './paypal.ts';
 import { createRazorpayPsp } from './razorpay.ts';
+import { createSandboxPsp } from './sandbox.ts';
+import { createStripePsp } from './stripe.ts';
 
 type Row = {
   name: string;
   make(url: string): Psp;
   amount: number;
   currency: string;
+  /** One that it does not take. */
+  foreign?: string;
+  /** How its webhooks' age is told; absent where it signs none. */
+  aged?: true;
+  /** Its buyer approves first, on a page of its own; it is asked for the money then. */
+  approved_first?: true;
 };
 
 const keys = sandboxKeys(TEST_SECRET);
@@ -33,22 +42,41 @@ const FAST = { timeout_ms: 1_000 };
 
 const ROWS: readonly Row[] = [
   {
+    name: 'sandbox',
+    make: (url) => createSandboxPsp({ url, secret: TEST_SECRET, ...FAST }),
+    amount: 1_299,
+    currency: 'USD',
+    aged: true,
+  },
+  {
+    name: 'stripe',
+    make: (url) => createStripePsp({ url: `${url}/stripe`, ...keys.stripe, ...FAST }),
+    amount: 1_299,
+    currency: 'USD',
+    foreign: 'LYD',
+    aged: true,
+  },
+  {
     name: 'midtrans',
     make: (url) => createMidtransPsp({ url: `${url}/midtrans`, ...keys.midtrans, ...FAST }),
     amount: 14_500_000,
     currency: 'IDR',
+    foreign: 'USD',
   },
   {
     name: 'razorpay',
     make: (url) => createRazorpayPsp({ url: `${url}/razorpay`, ...keys.razorpay, ...FAST }),
     amount: 50_000,
     currency: 'INR',
+    foreign: 'XOF',
   },
   {
     name: 'paypal',
     make: (url) => createPayPalPsp({ url: `${url}/paypal`, ...keys.paypal, ...FAST }),
     amount: 1_099,
     currency: 'USD',
+    foreign: 'XOF',
+    approved_first: true,
   },
 ];
 
@@ -83,7 +111,7 @@ beforeEach(async () => {
   await sandbox.admin('settings', { slow_ms: 100, late_ms: 50, upi_ms: 50, events: 'untold' });
 });
 
-describe.each(ROWS)('$name', ({ name, make, amount, currency }) => {
+describe.each(ROWS)('$name', ({ name, make, amount, currency, foreign, aged, approved_first }) => {
   let psp: Psp;
   beforeAll(() => {
     psp = make(sandbox.url);
@@ -135,6 +163,15 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency }) => {
     });
     return { request: at, payment: outcome.payment, step };
   }
+
+  /** What the webhooks so far tell. */
+  const readAll = () =>
+    Promise.all(
+      received.map(async ({ headers, raw }) => {
+        const verified = await psp.verifyWebhook(headers, raw, Date.now());
+        return verified.kind === 'genuine' ? psp.readEvent(verified.body)?.status : verified.kind;
+      }),
+    );
 
   const money = (payment: Payment) => [payment.status, payment.captured, payment.refunded];
   const paid = (outcome: Outcome) => {
@@ -222,10 +259,46 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency }) => {
     const request = await created(ask('pm_3ds'));
     const outcome = await psp.authorize(request);
     expect(outcome).toMatchObject({ kind: 'pending', next_action: { type: 'redirect' } });
+    if (approved_first) return;
+    expect(await statusOf(request)).toBe('pending');
+    await sandbox.admin('decide', { reference: request.reference, approve: true });
+    expect(await statusOf(request)).toBe('authorized');
   });
 
-  test('a currency that it does not take is refused before anything is asked of it', async () => {
-    const request = { ...ask('pm_ok'), currency: 'XOF' };
+  test.skipIf(approved_first).each([
+    ['pm_3ds', false],
+    ['pm_3ds_declined', true],
+  ])('%s: declined when its buyer, or the bank, says no', async (token, approve) => {
+    const request = await created(ask(token));
+    expect(await psp.authorize(request)).toMatchObject({ kind: 'pending' });
+    await sandbox.admin('decide', { reference: request.reference, approve });
+    const known = await look(request);
+    expect(known).toMatchObject({ kind: 'found', payment: { status: 'declined' } });
+    expect(known.kind === 'found' && known.payment.decline_code).toBe('authentication_failed');
+  });
+
+  test('a sticky 500 is answered for ever, and says that it was answered: another key succeeds', async () => {
+    const request = await created(ask('pm_ok'));
+    await sandbox.admin('faults', { faults: [{ on: 'authorize', kind: 'sticky_before', times: 1 }] });
+    expect(await psp.authorize(request)).toMatchObject({ kind: 'unknown', answered: true });
+    expect(await statusOf(request)).toBe('absent');
+    const idempotency_key = idempotencyKey(request.reference, 'authorize', 2);
+    expect((await psp.authorize({ ...request, idempotency_key })).kind).toBe('approved');
+  });
+
+  test('captured although the answer was a 500: a look tells', async () => {
+    const { request, step } = await authorized();
+    await sandbox.admin('faults', { faults: [{ on: 'capture', kind: 'error_after', times: 1 }] });
+    expect(await psp.capture(step('capture'))).toMatchObject({ kind: 'unknown', answered: true });
+    expect(await statusOf(request)).toBe('captured');
+    expect((await sandbox.testimony()).orders.get(request.order_id)?.captures).toBe(1);
+  });
+
+  test.skipIf(!foreign)('a currency that it does not take is refused, and nothing is made', async () => {
+    const request = { ...ask('pm_ok'), currency: foreign ?? '' };
+    expect(refuseTerms(psp, { currency: request.currency, capture: 'at_once' })?.code).toBe(
+      'currency_not_supported',
+    );
     const refused = psp.create ? await psp.create(request) : await psp.authorize(request);
     expect(refused).toEqual({ kind: 'declined', code: 'currency_not_supported' });
   });
@@ -234,7 +307,7 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency }) => {
     await sandbox.admin('settings', { events: 'all' });
     const { request, step } = await authorized();
     await psp.capture(step('capture'));
-    await vi.waitFor(() => expect(received.length).toBeGreaterThanOrEqual(2), 10_000);
+    await vi.waitFor(async () => expect(await readAll()).toContain('captured'), 10_000);
     const ids = new Set<string>();
     const told: unknown[] = [];
     for (const { path, headers, raw } of received) {
@@ -264,6 +337,11 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency }) => {
     const verdict = async (changed: Record<string, string | undefined>, body: Buffer) =>
       (await psp.verifyWebhook({ ...headers, ...changed }, body, Date.now())).kind;
     expect(await verdict({}, raw)).toBe('genuine');
+    if (aged) {
+      const at = async (now_ms: number) => (await psp.verifyWebhook(headers, raw, now_ms)).kind;
+      expect(await at(Date.now() + 301_000)).toBe('refused');
+      expect(await at(Date.now() - 302_000)).toBe('refused');
+    }
     expect(await verdict({}, raw.subarray(0, raw.length - 1))).toBe('refused');
     expect(await verdict({}, Buffer.alloc(0))).toBe('refused');
     expect(await verdict({}, Buffer.from('null'))).toBe('refused');

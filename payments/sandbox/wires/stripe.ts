@@ -50,7 +50,7 @@ export const stripeWire: WireMaker = ({ verbs, keys }): Wire => {
       if (!id) return create(call, form);
       if (step === 'confirm') return confirm(call, id, form);
       if (step === 'capture') return capture(call, id, form);
-      if (step === 'cancel') return replyOf(await verbs.void(call, id), form, 'payment_intent');
+      if (step === 'cancel') return replyOf(await verbs.void(call, id), form);
     }
     if (kind === 'refunds' && !get && !id) return refund(call, form);
     if (kind === 'charges' && get && id && !step) return charge(id);
@@ -75,13 +75,15 @@ export const stripeWire: WireMaker = ({ verbs, keys }): Wire => {
     if (form.get('confirm') !== 'true') return replyOf(await verbs.create(call, payment), form);
     const token = tokenOf(form);
     if (!token) return noSuchMethod(form);
-    return replyOf(await verbs.charge(call, { ...payment, token, method: 'card', ...returnTo(form) }), form);
+    const charged = await verbs.charge(call, { ...payment, token, method: 'card', ...returnTo(form) });
+    return replyOf(charged, form, 'confirm');
   }
 
   async function confirm(call: Call, id: string, form: URLSearchParams): Promise<WireReply> {
     const token = tokenOf(form);
     if (!token) return noSuchMethod(form);
-    return replyOf(await verbs.confirm(call, id, { token, method: 'card', ...returnTo(form) }), form);
+    const confirmed = await verbs.confirm(call, id, { token, method: 'card', ...returnTo(form) });
+    return replyOf(confirmed, form, 'confirm');
   }
 
   async function capture(call: Call, id: string, form: URLSearchParams): Promise<WireReply> {
@@ -148,7 +150,7 @@ export const stripeWire: WireMaker = ({ verbs, keys }): Wire => {
 function replyOf(
   result: Result,
   form: URLSearchParams,
-  asked: 'payment_intent' | 'refund' = 'payment_intent',
+  asked: 'confirm' | 'refund' | 'other' = 'other',
 ): WireReply {
   switch (result.kind) {
     case 'never':
@@ -157,7 +159,8 @@ function replyOf(
       return failure(result.failure);
     case 'payment': {
       const { payment } = result;
-      if (payment.status !== 'declined')
+      // The error of the request that was declined; later ones tell it as the payment's own.
+      if (payment.status !== 'declined' || asked !== 'confirm')
         return { http_status: 200, body: intentOf(payment, expansions(form)) };
       const { code, decline_code } = declineOf(payment);
       const error = {
