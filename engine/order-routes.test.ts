@@ -152,6 +152,35 @@ describe('the stepwise road', () => {
     expect((await confirm(token, order_id)).body.state).toBe('confirmed');
   });
 
+  it('confirm before the money is there says what is missing: nothing started, the buyer’s move, another card', async () => {
+    const token = t.buyer();
+    const order_id = await lock(token);
+    const early = await confirm(token, order_id);
+    expect([...refusal(early), early.body.state, early.body.payment]).toEqual([
+      ...[409, 'invalid_state', 'reserved', undefined],
+    ]);
+    const declined = await pay(token, order_id, 'pm_declined');
+    const after = await confirm(token, order_id);
+    expect([...refusal(after), after.body.payment]).toEqual([409, 'invalid_state', declined.body.payment]);
+    expect(after.body.payment).toMatchObject({ no: 1, state: 'declined', decline_code: 'card_declined' });
+
+    const challenged = await pay(token, order_id, 'pm_3ds');
+    expect([challenged.status, challenged.body.payment]).toEqual([
+      202,
+      expect.objectContaining({
+        no: 2,
+        state: 'pending',
+        next_action: { type: 'redirect', url: expect.any(String) },
+      }),
+    ]);
+    const waiting = await confirm(token, order_id);
+    expect([...refusal(waiting), waiting.body.payment]).toEqual([
+      ...[409, 'invalid_state', challenged.body.payment],
+    ]);
+    expect(waiting.body.detail).toContain('next_action');
+    expect((await order(token, order_id)).body.state).toBe('reserved');
+  });
+
   it('a hold that is over: 410 for everything but looking', async () => {
     const brief = await t.sale({ hold_seconds: 1 });
     const token = t.buyer();

@@ -91,7 +91,8 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
   confirm: {
     tag: 'Buying',
     summary: 'Confirm an authorized order',
-    description: 'Again: the same answer.',
+    description:
+      'Again: the same answer. While its payment is not authorized: 409 `invalid_state` with `payment`, which says what is missing.',
     answers: { 200: { description: 'Confirmed; the stock is sold.', schema: 'Order' } },
     refusals: [...LEDGER, 'invalid_state', 'reservation_expired'],
   },

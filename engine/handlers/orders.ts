@@ -2,11 +2,13 @@
 import { type Canceled, cancelOrder } from '../../ledger/orders/cancel-order.ts';
 import { type Confirmed, confirmOrder } from '../../ledger/orders/confirm-order.ts';
 import { findOrder } from '../../ledger/orders/find-order.ts';
+import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
 import { LedgerUnavailable } from '../ledger-guard.ts';
 import { onceIngested } from '../orders/once-ingested.ts';
 import { orderFromLedger, orderFromReservation } from '../orders/order-view.ts';
-import { isRefusal, json, type Reply, refuse } from '../reply.ts';
+import { paymentView, whyNotPaid } from '../orders/payment-view.ts';
+import { isRefusal, json, type Refusal, type Reply, refuse } from '../reply.ts';
 import type { Handler } from '../route.ts';
 import type { ConfirmBody } from '../schemas/requests.ts';
 import type { Services } from './services.ts';
@@ -64,7 +66,9 @@ export function orderHandlers(services: OrderServices) {
         );
       }),
     );
-    return 'code' in outcome ? outcome : ended(outcome, order.order_id, order.tenant, order.buyer);
+    if ('code' in outcome) return outcome;
+    if (outcome.kind === 'invalid_state' && outcome.state === 'reserved') return notPaid(outcome.latest);
+    return ended(outcome, order.order_id, order.tenant, order.buyer);
   };
 
   const cancel: Handler<unknown> = async ({ head, caller }) => {
@@ -74,4 +78,9 @@ export function orderHandlers(services: OrderServices) {
   };
 
   return { order, confirm, cancel };
+}
+
+function notPaid(latest: AttemptRow | undefined): Refusal {
+  const members = { state: 'reserved', ...(latest && { payment: paymentView(latest) }) };
+  return refuse('invalid_state', { detail: whyNotPaid(latest), members });
 }

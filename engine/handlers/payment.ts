@@ -8,6 +8,7 @@ import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
 import type { Caller } from '../access/caller.ts';
 import { LedgerUnavailable } from '../ledger-guard.ts';
 import { onceIngested } from '../orders/once-ingested.ts';
+import { isOpen, paymentView, waitsForBuyer } from '../orders/payment-view.ts';
 import { iso, json, type Reply, refuse } from '../reply.ts';
 import type { Handler } from '../route.ts';
 import type { InitiateBody } from '../schemas/requests.ts';
@@ -47,7 +48,7 @@ export function paymentHandlers(services: Pick<Services, 'db' | 'ledger' | 'find
     const until_ms = performance.now() + WAIT_MS_MAX;
     let latest = attempt;
     // What the buyer has to do is an answer, too: the payment goes on only after that.
-    while (isOpen(latest) && !hasToAct(latest) && performance.now() < until_ms) {
+    while (isOpen(latest) && !waitsForBuyer(latest) && performance.now() < until_ms) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       try {
         latest = (await ledger.ask(() => attemptsById(db, [attempt.id])))[0] ?? latest;
@@ -85,27 +86,10 @@ function paymentReply(attempt: AttemptRow, started: Extract<StartedPayment, { at
   const view = {
     order_id: attempt.order_id,
     state: attempt.order_state,
-    payment: {
-      no: attempt.no,
-      psp: attempt.psp,
-      type: attempt.method_type,
-      amount: attempt.amount,
-      currency: attempt.currency,
-      state: attempt.state,
-      decline_code: attempt.decline_code,
-      next_action: isOpen(attempt) ? attempt.next_action : null,
-    },
+    payment: paymentView(attempt),
     reservation: { expires_at: iso(started.expires_at.getTime()), server_time: iso(Date.now()) },
   };
   return json(isOpen(attempt) ? 202 : 200, view, headers);
-}
-
-function isOpen(attempt: AttemptRow): boolean {
-  return attempt.state === 'pending' || attempt.state === 'unknown';
-}
-
-function hasToAct({ next_action }: AttemptRow): boolean {
-  return next_action !== null && next_action.type !== 'wait';
 }
 
 /** The same for the same buyer and key: a retry finds its attempt, whatever has become of it. A UUID of version 8. */

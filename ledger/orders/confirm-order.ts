@@ -19,7 +19,9 @@ const LOCK_ORDER = {
 
 export type Confirmed =
   /** `already`: it was confirmed before. `over`: its hold is over, swept or not. */
-  { kind: 'confirmed' | 'already' | 'over' | 'not_found' } | { kind: 'invalid_state'; state: OrderState };
+  | { kind: 'confirmed' | 'already' | 'over' | 'not_found' }
+  /** `latest`: of an order that is reserved and not paid, the last attempt to pay it. */
+  | { kind: 'invalid_state'; state: OrderState; latest?: AttemptRow };
 
 export function confirmOrder(
   pool: Pool,
@@ -32,6 +34,10 @@ export function confirmOrder(
     if (!row) return { kind: 'not_found' };
     if (row.over || row.state === 'expired') return { kind: 'over' };
     if (['confirmed', 'shipped', 'delivered'].includes(row.state)) return { kind: 'already' };
+    if (row.state === 'reserved') {
+      const latest = (await attemptsOfOrders(tx, [order.order_id])).at(-1);
+      return { kind: 'invalid_state', state: row.state, ...(latest && { latest }) };
+    }
     if (row.state !== 'authorized') return { kind: 'invalid_state', state: row.state };
     const by = { cause: 'confirmed_by_buyer', actor: 'buyer' };
     const done = await confirmOrders(tx, [order.order_id], by);
