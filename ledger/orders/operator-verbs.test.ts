@@ -22,7 +22,7 @@ import { deliverOrder } from './deliver-order.ts';
 import { findOrder } from './find-order.ts';
 import { listOrders, type OrderPlace } from './list-orders.ts';
 import { operatorDetails } from './operator-view.ts';
-import { type RefundOrder, refundOrder } from './refund-order.ts';
+import { type RefundJobs, type RefundOrder, refundOrder } from './refund-order.ts';
 import { type ReturnOrder, returnOrder } from './return-order.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 const ACTOR = 'operator:ada';
 const noJobs = () => Promise.resolve();
-const JOBS = { reverse: noJobs, refund: noJobs };
+const JOBS: RefundJobs = { reverse: noJobs, refund: noJobs };
 const attemptOf = async (order_id: string) => (await attemptsOfOrders(db, [order_id]))[0];
 
 /** A new order of two units, 2000 minor units, whose attempt has come so far. */
