@@ -120,9 +120,9 @@ describe.runIf(tools)('a real Prometheus over a running stack', () => {
       'recorded rules',
       30_000,
       () =>
-        ask<unknown[]>('stampede:checkout_errors:ratio_rate5m + stampede:checkout_errors:ratio_rate1h').catch(
-          () => [],
-        ),
+        ask<unknown[]>(
+          'stampede:checkout_errors:ratio_rate1h and on() stampede:payment_errors:ratio_rate1h and on() stampede:capture_success:ratio_rate5m',
+        ).catch(() => []),
       (result) => result.length > 0,
     );
   });

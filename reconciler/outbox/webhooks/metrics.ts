@@ -11,7 +11,7 @@ const LATENCY_BUCKETS_SECONDS = [
 
 export function createWebhookMetrics(registry: Registry) {
   const registers = [registry];
-  return {
+  const metrics = {
     deliveries: new Counter({
       name: 'stampede_webhook_deliveries_total',
       help: 'Tries to deliver a webhook, by outcome: delivered, retried (comes again), given_up.',
@@ -53,4 +53,7 @@ export function createWebhookMetrics(registry: Registry) {
       registers,
     }),
   };
+  // A count that starts at its first event shows no increase for it.
+  for (const reason of ['gone', 'failing']) metrics.disabled.inc({ reason }, 0);
+  return metrics;
 }
