@@ -27,13 +27,13 @@ const redirect = { type: 'redirect' as const, url: 'https://bank.example/3ds' };
 describe('an order whose payment waits for the buyer', () => {
   it('leads to the bank, the wallet or the app', () => {
     expect(outlookOf(paid({ next_action: redirect }))).toMatchObject({
-      title: 'Confirm with your bank',
+      title: 'Your bank asks you',
       move: { kind: 'open', url: redirect.url, scan: false },
       cancelable: true,
       settled: false,
     });
     expect(outlookOf(paid({ type: 'wallet', next_action: redirect }))).toMatchObject({
-      title: 'Approve it in your wallet',
+      title: 'Your wallet asks you',
       move: { label: 'Go to your wallet' },
     });
     const upi = { type: 'upi' as const, url: 'upi://pay?pa=shop@bank' };

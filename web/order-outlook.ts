@@ -77,20 +77,20 @@ function yourTurn({ type, next_action }: Payment): Pick<Outlook, 'title' | 'text
   if (next_action?.type === 'upi') {
     return {
       title: 'Approve it in your UPI app',
-      text: 'Open the app on this phone, or scan the code with it. This page follows by itself.',
+      text: 'The payment waits for your yes in the app. This page follows by itself.',
       move: { kind: 'open', url, label: 'Open your UPI app', scan: true },
     };
   }
   if (type === 'wallet' || type === 'upi') {
     return {
-      title: 'Approve it in your wallet',
-      text: 'The payment waits for your yes on the page of your wallet. It leads back here.',
+      title: 'Your wallet asks you',
+      text: 'The payment waits for your yes on the page of your wallet, which leads back here. Nothing is charged before.',
       move: { kind: 'open', url, label: 'Go to your wallet', scan: false },
     };
   }
   return {
-    title: 'Confirm with your bank',
-    text: 'Your bank wants to know that it is you (3-D Secure). Its page leads back here. Nothing is charged before.',
+    title: 'Your bank asks you',
+    text: 'It wants to know that it is you (3-D Secure). Confirm on its page, which leads back here. Nothing is charged before.',
     move: { kind: 'open', url, label: 'Confirm with your bank', scan: false },
   };
 }
