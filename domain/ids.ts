@@ -21,6 +21,11 @@ export type OrderIdParts = { route: Buffer; day: number; hash: Buffer };
 
 /** Sale, SKU and tenant ids. */
 export const NAME_PATTERN = '^[A-Za-z0-9._-]{1,64}$';
+const NAME = new RegExp(NAME_PATTERN);
+
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
 
 function shortHash(salt: Buffer, parts: readonly string[]): Buffer {
   // Each part carries its length, so that no two lists of parts read the same.

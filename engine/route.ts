@@ -3,6 +3,7 @@
  * type, JSON, schema, limit per buyer, handler. Nothing before the handler takes stock.
  */
 import { isUtf8 } from 'node:buffer';
+import { isName } from '../domain/ids.ts';
 import type { Authenticate } from './access/authenticate.ts';
 import { ANYONE, type Caller, type Role, roleSuffices } from './access/caller.ts';
 import type { ClientAddress } from './access/client-address.ts';
@@ -112,6 +113,8 @@ export function endpointOf(route: Route, services: RouteServices): Endpoint {
     },
 
     answer(head, caller, bytes) {
+      // Whatever a path names has a name. The stores need not be asked for what they could not even hold, such as a NUL.
+      if (!head.params.every(isName)) return NOT_FOUND;
       let key = '';
       if (keyed) {
         const given = idempotencyKey(head.idempotency_key);
@@ -140,6 +143,7 @@ const UNAUTHORIZED = refuse('unauthorized', {
   headers: ['WWW-Authenticate', 'Bearer realm="stampede"'],
 });
 const FORBIDDEN = refuse('forbidden');
+const NOT_FOUND = refuse('not_found');
 const ADMIT_ANYONE: Admitted = { caller: ANYONE };
 
 function keysUnavailable(error: unknown): Admitted {

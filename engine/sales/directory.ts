@@ -4,6 +4,7 @@
  * ledger's to say: Redis without a record may have lost its memory, which is no reason for a 404.
  */
 import type { Redis } from 'ioredis';
+import { isName } from '../../domain/ids.ts';
 import { readSale } from './read-sale.ts';
 import type { Sale } from './sale.ts';
 
@@ -63,6 +64,7 @@ export function createSaleDirectory(options: SaleDirectoryOptions): SaleDirector
   return {
     known: (tenant, id) => sales.get(`${tenant}:${id}`),
     get(tenant, id) {
+      if (!isName(id)) return Promise.resolve({ kind: 'unknown' });
       const name = `${tenant}:${id}`;
       const sale = sales.get(name);
       if (sale) return Promise.resolve({ kind: 'sale', sale });
