@@ -52,11 +52,12 @@ const DECLINES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Does this error prove that nothing was done? A malformed or forbidden request: yes. A 422 only with an issue that is
- * known to be a refusal: others say that it was done before (ORDER_ALREADY_AUTHORIZED, DUPLICATE_INVOICE_ID, ...).
+ * Does this error refuse the payment, with nothing done? A malformed request: yes. A 422 only with an issue that is known
+ * to be a refusal: others say that it was done before (ORDER_ALREADY_AUTHORIZED, DUPLICATE_INVOICE_ID, ...). A 403 is
+ * about our account, not about the payment.
  */
 export function isNothingDone(http_status: number, issue: string): boolean {
-  if (http_status === 400 || http_status === 403) return true;
+  if (http_status === 400) return true;
   return http_status === 422 && Object.hasOwn(DECLINES, issue);
 }
 
