@@ -29,15 +29,16 @@ CREATE TABLE attempts (
   refunded bigint NOT NULL DEFAULT 0,
   erred_at timestamp with time zone,
   absent_at timestamp with time zone,
+  live boolean NOT NULL GENERATED ALWAYS AS ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text]))) STORED,
+  unfinished boolean NOT NULL GENERATED ALWAYS AS (((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted))) STORED,
   CONSTRAINT attempts_order_id_no_key UNIQUE (order_id, no),
   CONSTRAINT attempts_pkey PRIMARY KEY (id),
-  CONSTRAINT attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   CONSTRAINT attempts_amount_check CHECK ((amount >= 0)),
   CONSTRAINT attempts_check CHECK (((refunded >= 0) AND (refunded <= amount))),
   CONSTRAINT attempts_key_no_check CHECK ((key_no > 0)),
   CONSTRAINT attempts_no_check CHECK ((no > 0)),
   CONSTRAINT attempts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
-) WITH (fillfactor=80);
+) WITH (fillfactor=50);
 
 CREATE TABLE cursors (
   sale_no bigint NOT NULL,
@@ -380,8 +381,8 @@ CREATE TABLE webhook_replays (
   CONSTRAINT webhook_replays_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id)
 );
 
-CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE (state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text]));
-CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text])) OR ((state = 'captured'::text) AND reversal_wanted));
+CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE live;
+CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE unfinished;
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
 CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WHERE (n IS NULL);
 CREATE INDEX notices_due ON public.notices USING btree (channel, next_try_at) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));

@@ -26,7 +26,7 @@ const STUCK = {
         AND updated_at < now() - $1 * interval '1 millisecond'
       UNION
       SELECT a.order_id FROM attempts a JOIN orders o ON o.id = a.order_id
-      WHERE (a.state IN ('pending', 'unknown', 'authorized') OR (a.state = 'captured' AND a.reversal_wanted))
+      WHERE a.unfinished
         AND a.created_at < now() - $1 * interval '1 millisecond'
         -- Its buyer is to confirm it, and has the time of the hold.
         AND NOT (a.state = 'authorized' AND o.state = 'authorized')

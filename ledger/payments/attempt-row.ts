@@ -30,8 +30,6 @@ export type AttemptRow = {
   absent_ms: number | null;
   /** How often the present step was tried. */
   tries: number;
-  created_at: Date;
-  updated_at: Date;
   /** Since its row changed, ms, by the ledger's clock. */
   still_ms: number;
   order_state: OrderState;
@@ -52,7 +50,7 @@ export const CAPTURE_AHEAD = `interval '1 day'`;
 /** Columns of AttemptRow from `attempts a` and `orders o`. */
 export const ATTEMPT_COLUMNS = `
   a.id, a.order_id, a.no, a.psp, a.method_type, a.token, a.amount, a.currency, a.state, a.reversal_wanted,
-  a.psp_ref, a.decline_code, a.next_action, a.refunded, a.key_no, a.tries, a.created_at, a.updated_at,
+  a.psp_ref, a.decline_code, a.next_action, a.refunded, a.key_no, a.tries,
   (extract(epoch FROM now() - a.updated_at) * 1000)::float8 AS still_ms,
   (extract(epoch FROM now() - a.erred_at) * 1000)::float8 AS erred_ms,
   (extract(epoch FROM now() - a.absent_at) * 1000)::float8 AS absent_ms,

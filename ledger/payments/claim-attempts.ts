@@ -17,7 +17,7 @@ const CLAIM_ATTEMPTS = {
         THEN a.capture_by - ${CAPTURE_AHEAD} END AS rests_until
       FROM attempts a JOIN orders o ON o.id = a.order_id JOIN sales s ON s.sale_no = o.sale_no
       WHERE a.next_look_at <= now()
-        AND (a.state IN ('pending', 'unknown', 'authorized') OR (a.state = 'captured' AND a.reversal_wanted))
+        AND a.unfinished
       ORDER BY a.next_look_at LIMIT $1 FOR NO KEY UPDATE OF a SKIP LOCKED
     ), claimed AS (
       UPDATE attempts a

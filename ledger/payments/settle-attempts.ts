@@ -57,7 +57,13 @@ const SETTLE_ATTEMPTS = {
           WHEN news.state IN (a.state, 'unknown') THEN a.absent_at
         END,
         tries = CASE WHEN a.state = news.state THEN a.tries + 1 ELSE 0 END,
-        next_look_at = now() + news.look_again_ms * interval '1 millisecond',
+        -- A look that is to come anyway stays: the row's indexes then stay as they are.
+        next_look_at = CASE
+          WHEN a.state = 'pending' AND news.state = 'authorized' AND a.next_look_at
+            BETWEEN now() + news.look_again_ms * interval '0.5 millisecond' AND now() + news.look_again_ms * interval '1 millisecond'
+          THEN a.next_look_at
+          ELSE now() + news.look_again_ms * interval '1 millisecond'
+        END,
         updated_at = now()
       FROM news
       WHERE a.id = news.id AND (a.state = news.state OR EXISTS (

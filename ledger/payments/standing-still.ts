@@ -11,7 +11,7 @@ const ATTEMPTS = {
   text: `
     SELECT CASE WHEN a.reversal_wanted THEN 'reversal' ELSE a.state END AS state, count(*) AS attempts
     FROM attempts a JOIN orders o ON o.id = a.order_id
-    WHERE (a.state IN ('pending', 'unknown', 'authorized') OR (a.state = 'captured' AND a.reversal_wanted))
+    WHERE a.unfinished
       AND a.next_look_at <= now() + interval '1 hour'
       AND a.created_at < now() - $1 * interval '1 millisecond'
       AND NOT (a.state = 'authorized' AND o.state = 'authorized' AND NOT a.reversal_wanted)

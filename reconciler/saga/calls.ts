@@ -4,6 +4,7 @@
  * before: somebody else has the work by then.
  */
 
+import type { Counter, Histogram } from 'prom-client';
 import type { PaymentMethod } from '../../domain/types.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import {
@@ -48,6 +49,19 @@ export const NOT_CONFIGURED = { kind: 'unknown', reason: 'not_configured' } as c
 /** `until_ms` is a time of performance.now(), which no clock setting moves. */
 export function createCalls(providers: Providers, metrics: SagaMetrics, options: CallsOptions): Calls {
   const gates = new Map<string, Gate>();
+  /** Children are resolved once: labels cost more than counting. */
+  const steps = new Map<string, Counter.Internal>();
+  const seconds = new Map<string, Histogram.Internal<'provider' | 'step'>>();
+
+  function count(provider: string, step: string, outcome: string, seconds_taken: number): void {
+    const call = `${provider} ${step}`;
+    const timed = seconds.get(call) ?? metrics.seconds.labels({ provider, step });
+    seconds.set(call, timed);
+    timed.observe(seconds_taken);
+    const counted = steps.get(`${call} ${outcome}`) ?? metrics.steps.labels({ provider, step, outcome });
+    steps.set(`${call} ${outcome}`, counted);
+    counted.inc();
+  }
 
   async function call<T extends { kind: string }>(
     attempt: AttemptRow,
@@ -68,8 +82,7 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, options:
       if (performance.now() > until_ms) return NOT_CALLED;
       const begun_ms = performance.now();
       const result = await run(psp);
-      metrics.seconds.observe({ provider: psp.name, step }, (performance.now() - begun_ms) / 1_000);
-      metrics.steps.inc({ provider: psp.name, step, outcome: result.kind });
+      count(psp.name, step, result.kind, (performance.now() - begun_ms) / 1_000);
       return result;
     } finally {
       gate.leave();

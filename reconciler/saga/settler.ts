@@ -11,8 +11,12 @@ export type Settler = {
 };
 
 const BATCH_MAX = 500;
-/** Confirmations of one sale wait for each other at its stock; captures need not wait with them. */
+/**
+ * One write at a time makes the biggest batches. But confirmations of one sale may have to wait at its stock, and
+ * whatever else there is need not wait with them: after a while another write goes past.
+ */
 const WRITES_AT_ONCE = 2;
+const OVERTAKE_MS = 30;
 
 type Waiting = { settlement: Settlement; resolve: () => void; reject: (error: unknown) => void };
 
@@ -30,9 +34,17 @@ export function createSettler(options: SettlerOptions): Settler {
   const busy = new Set<string>();
   let writes = 0;
   let scheduled = false;
+  let overtaking: NodeJS.Timeout | undefined;
 
   function schedule(): void {
     if (scheduled || writes >= WRITES_AT_ONCE) return;
+    if (writes > 0) {
+      overtaking ??= setTimeout(() => {
+        overtaking = undefined;
+        if (writes < WRITES_AT_ONCE) void write();
+      }, OVERTAKE_MS);
+      return;
+    }
     scheduled = true;
     // After this turn of the event loop, when others may have come.
     setImmediate(() => {
@@ -48,6 +60,8 @@ export function createSettler(options: SettlerOptions): Settler {
     if (queue.length > 0) schedule();
     await writeBatch(batch);
     writes -= 1;
+    clearTimeout(overtaking);
+    overtaking = undefined;
     for (const { settlement } of batch) busy.delete(settlement.attempt.id);
     if (queue.length > 0) schedule();
   }
