@@ -495,7 +495,6 @@ CREATE OR REPLACE FUNCTION public.order_events_coming()
 AS $function$
 BEGIN
   PERFORM pg_current_xact_id();
-  PERFORM pg_notify('stampede_outbox', '');
   RETURN NULL;
 END $function$
 ;

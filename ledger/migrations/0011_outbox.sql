@@ -24,11 +24,10 @@ INSERT INTO outbox_cursors (sink, position)
   FROM order_events_id_seq, unnest(ARRAY['webhooks', 'notices']) AS sink;
 
 -- Before an event takes its id its transaction has a number: the dispatcher's safe horizon rests on that
--- (ledger/outbox/horizon.ts). And whoever dispatches hears of it when it commits.
+-- (ledger/outbox/horizon.ts).
 CREATE FUNCTION order_events_coming() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_current_xact_id();
-  PERFORM pg_notify('stampede_outbox', '');
   RETURN NULL;
 END $$;
 

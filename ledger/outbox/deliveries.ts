@@ -3,11 +3,10 @@
  *
  * SENDABLE: $1 endpoints that have no room
  * CLAIM: $1 endpoint  $2 how many at most  $3 for how long they are claimed, ms
- * DELIVERED: $1 delivery  $2 tries when claimed  $3 status
+ * DELIVERED: $1 delivery  $2 tries when claimed  $3 status (wakes the order's next event)
  * FAILED: $1 delivery  $2 tries when claimed  $3 status or null  $4 error  $5 ms until the next try, null: there is none
- * WAKE_NEXT: $1 endpoint  $2 order  $3 event
  */
-import { changes, type Queryable, rows } from '../../platform/postgres.ts';
+import { type Queryable, rows } from '../../platform/postgres.ts';
 
 const SENDABLE = {
   name: 'webhook_sendable',
@@ -51,47 +50,57 @@ const CLAIM = {
       RETURNING d.id, d.endpoint_id, d.event_id, d.order_id, d.type, d.tries, d.wanted_at
     )
     SELECT c.id, c.endpoint_id, c.event_id, c.order_id, c.type, c.tries, c.wanted_at, e.at, e.from_state,
-      e.to_state AS state, e.cause, e.detail, s.id AS sale, o.currency, o.subtotal, o.discount, o.shipping, o.tax,
+      e.to_state AS state, e.cause, e.detail, s.id AS sale, h.carrier, h.tracking_number, h.tracking_url, o.currency, o.subtotal, o.discount, o.shipping, o.tax,
       o.total, items.items
     FROM claimed c
     LEFT JOIN order_events e ON e.id = c.event_id
     LEFT JOIN orders o ON o.id = c.order_id
     LEFT JOIN sales s ON s.sale_no = o.sale_no
+    LEFT JOIN shipments h ON h.order_id = c.order_id AND c.type IN ('shipment.recorded', 'order.shipped')
     LEFT JOIN LATERAL (
-      SELECT jsonb_agg(jsonb_build_object('sku', i.sku, 'qty', i.qty, 'unit_price', i.unit_price) ORDER BY i.line)
+      SELECT json_agg(json_build_object('sku', i.sku, 'qty', i.qty, 'unit_price', i.unit_price) ORDER BY i.line)
         AS items
       FROM order_items i WHERE i.order_id = c.order_id
     ) AS items ON true
     ORDER BY c.id`,
 };
 
+/** The order's next event, which was put off until `done` is over. */
+const WAKE_NEXT = `
+  UPDATE webhook_deliveries d SET next_try_at = now()
+  FROM done CROSS JOIN LATERAL (
+    SELECT id FROM webhook_deliveries
+    WHERE endpoint_id = done.endpoint_id AND order_id = done.order_id AND state = 'waiting'
+      AND event_id > done.event_id
+    ORDER BY event_id LIMIT 1
+  ) AS next
+  WHERE d.id = next.id AND NOT d.sending AND d.tries = 0`;
+
 const DELIVERED = {
   name: 'webhook_delivered',
   text: `
-    UPDATE webhook_deliveries SET state = 'delivered', sending = false, last_status = $3, last_error = NULL,
-      finished_at = now()
-    WHERE id = $1 AND tries = $2 AND state = 'waiting'`,
+    WITH done AS (
+      UPDATE webhook_deliveries SET state = 'delivered', sending = false, last_status = $3, last_error = NULL,
+        finished_at = now()
+      WHERE id = $1 AND tries = $2 AND state = 'waiting'
+      RETURNING endpoint_id, order_id, event_id
+    ), woken AS (${WAKE_NEXT})
+    SELECT FROM done`,
 };
 
 const FAILED = {
   name: 'webhook_failed',
   text: `
-    UPDATE webhook_deliveries SET sending = false, last_status = $3, last_error = $4,
-      state = CASE WHEN $5::bigint IS NULL THEN 'given_up' ELSE state END,
-      finished_at = CASE WHEN $5::bigint IS NULL THEN now() END,
-      next_try_at = CASE WHEN $5::bigint IS NULL THEN next_try_at ELSE now() + $5::bigint * interval '1 millisecond' END
-    WHERE id = $1 AND tries = $2 AND state = 'waiting'`,
-};
-
-const WAKE_NEXT = {
-  name: 'webhook_wake_next',
-  text: `
-    UPDATE webhook_deliveries SET next_try_at = now()
-    WHERE id = (
-      SELECT id FROM webhook_deliveries
-      WHERE endpoint_id = $1 AND order_id = $2 AND state = 'waiting' AND event_id > $3
-      ORDER BY event_id LIMIT 1
-    ) AND NOT sending AND tries = 0`,
+    WITH failed AS (
+      UPDATE webhook_deliveries SET sending = false, last_status = $3, last_error = $4,
+        state = CASE WHEN $5::bigint IS NULL THEN 'given_up' ELSE state END,
+        finished_at = CASE WHEN $5::bigint IS NULL THEN now() END,
+        next_try_at = CASE WHEN $5::bigint IS NULL THEN next_try_at
+          ELSE now() + $5::bigint * interval '1 millisecond' END
+      WHERE id = $1 AND tries = $2 AND state = 'waiting'
+      RETURNING endpoint_id, order_id, event_id, state
+    ), done AS (SELECT * FROM failed WHERE state = 'given_up'), woken AS (${WAKE_NEXT})
+    SELECT FROM failed`,
 };
 
 export type SendableEndpoint = {
@@ -122,6 +131,9 @@ export type OrderEvent = {
   state: string;
   cause: string;
   detail: Record<string, unknown> | null;
+  carrier: string | null;
+  tracking_number: string | null;
+  tracking_url: string | null;
   currency: string;
   subtotal: number;
   discount: number;
@@ -151,9 +163,7 @@ export async function recordDelivered(
   delivery: ClaimedDelivery,
   status: number,
 ): Promise<boolean> {
-  const written = await changes(db, DELIVERED, [delivery.id, delivery.tries, status]);
-  if (written === 1) await wakeNext(db, delivery);
-  return written === 1;
+  return (await rows(db, DELIVERED, [delivery.id, delivery.tries, status])).length === 1;
 }
 
 /** `again_ms` null: it is given up. False if the claim was lost meanwhile. */
@@ -163,11 +173,6 @@ export async function recordFailed(
   failure: { status: number | null; error: string; again_ms: number | null },
 ): Promise<boolean> {
   const { status, error, again_ms } = failure;
-  const written = await changes(db, FAILED, [delivery.id, delivery.tries, status, error, again_ms]);
-  if (written === 1 && again_ms === null) await wakeNext(db, delivery);
-  return written === 1;
-}
-
-async function wakeNext(db: Queryable, { endpoint_id, order_id, event_id }: ClaimedDelivery): Promise<void> {
-  if (order_id !== null) await changes(db, WAKE_NEXT, [endpoint_id, order_id, event_id]);
+  const values = [delivery.id, delivery.tries, status, error, again_ms];
+  return (await rows(db, FAILED, values)).length === 1;
 }

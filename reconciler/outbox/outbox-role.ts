@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events';
 import type { Registry } from 'prom-client';
 import { findOrStartCursor, sinkLag } from '../../ledger/outbox/cursors.ts';
 import { createHorizon, type Horizon } from '../../ledger/outbox/horizon.ts';
+import { WAKE_CHANNEL } from '../../payments/jobs/enqueue.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { pause, runLoop } from '../loop.ts';
@@ -44,7 +45,7 @@ export type OutboxTimings = {
 };
 
 const TIMINGS: OutboxTimings = {
-  poll_ms: 500,
+  poll_ms: 100,
   gather_ms: 50,
   skip_ms: 1_000,
   stand_by_ms: 1_000,
@@ -142,7 +143,8 @@ export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal)
         const session = await openSession({
           url: options.database_url,
           application_name: 'stampede-outbox',
-          channel: 'stampede_outbox',
+          // What most events are committed with. A call for each commit of its own would make all of them queue up.
+          channel: WAKE_CHANNEL,
           hear: () => heard.wake(),
           on_error: (error) => log.debug({ err: error }, 'the connection of the outbox'),
         });

@@ -23,7 +23,7 @@ export type SessionOptions = {
   url: string;
   application_name: string;
   /** What is listened to. */
-  channel: 'stampede_outbox' | 'stampede_webhooks';
+  channel: string;
   /** Something may have come: somebody has committed it, or nobody can know. */
   hear: () => void;
   on_error: (error: Error) => void;

@@ -17,7 +17,7 @@ export function messageOf(delivery: ClaimedDelivery): Message {
     };
   }
   const { order_id, sale, state, from_state, cause, currency, items, detail } = delivery;
-  const { subtotal, discount, shipping, tax, total } = delivery;
+  const { subtotal, discount, shipping, tax, total, carrier, tracking_number, tracking_url } = delivery;
   const data = {
     order_id,
     sale_id: sale,
@@ -27,9 +27,13 @@ export function messageOf(delivery: ClaimedDelivery): Message {
     items,
     amounts: { currency, subtotal, discount, shipping, tax, total },
     detail,
+    ...(PARCEL_TYPES.includes(delivery.type) && { shipment: { carrier, tracking_number, tracking_url } }),
   };
   return { id: eventName(delivery.event_id), body: bodyOf(delivery.type, delivery.at, data) };
 }
+
+/** Types that say where the parcel is. */
+const PARCEL_TYPES: readonly string[] = ['shipment.recorded', 'order.shipped'];
 
 function bodyOf(type: string, at: Date, data: object): string {
   return JSON.stringify({ type, timestamp: at.toISOString(), data });

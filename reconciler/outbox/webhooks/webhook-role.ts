@@ -48,6 +48,7 @@ const TIMINGS: WebhookTimings = {
   patience_ms: 1_200,
 };
 const RECONNECT_MS = 1_000;
+const GATHER_MS = 4;
 /** Rows that one statement of housekeeping touches, and steps in one go. */
 const ROWS_MAX = 1_000;
 const STEPS_MAX = 20;
@@ -89,9 +90,9 @@ export async function runWebhookRole(options: WebhookRoleOptions, signal: AbortS
         onError: stepErrors(log, 'webhooks'),
         busy_ms: 0,
         step: async () => {
-          if ((await sender.step()) > 0) return 'more';
-          // For room, or something to send.
-          await heard.wait(timings.poll_ms);
+          // For room, or something to send; what comes within a moment is claimed together.
+          if ((await sender.step()) === 0) await heard.wait(timings.poll_ms);
+          await pause(GATHER_MS, over);
           return 'more';
         },
       }),
