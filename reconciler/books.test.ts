@@ -3,6 +3,7 @@
  * memory in any order. After every step the ledger balances at its cursor; in the end Redis agrees with it to the
  * unit, each order is there once, and every buyer's limit counts what the buyer has.
  */
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,8 +13,12 @@ import { sealBatch } from '../ledger/movements/seal-batch.ts';
 import { authorizeOrders } from '../ledger/orders/authorize-orders.ts';
 import { cancelOrder } from '../ledger/orders/cancel-order.ts';
 import { confirmOrders } from '../ledger/orders/confirm-orders.ts';
+import { deliverOrder } from '../ledger/orders/deliver-order.ts';
 import { expireDue } from '../ledger/orders/expire-due.ts';
 import { failOrders } from '../ledger/orders/fail-orders.ts';
+import { refundOrder } from '../ledger/orders/refund-order.ts';
+import { returnOrder } from '../ledger/orders/return-order.ts';
+import { recordShipment } from '../ledger/payments/record-shipment.ts';
 import { topup } from '../ledger/sales/topup.ts';
 import { saleKeys } from '../lua/keys.ts';
 import { fence, reduce } from '../lua/scripts.ts';
@@ -62,9 +67,12 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom('ingest', 'release', 'seal', 'restart', 'fence') }),
   },
   {
-    weight: 5,
+    weight: 8,
     arbitrary: fc.record({
-      do: fc.constantFrom('authorize', 'confirm', 'fail', 'cancel', 'expire', 'ship'),
+      do: fc.constantFrom(
+        ...['authorize', 'confirm', 'sell', 'sell', 'fail', 'cancel', 'expire'],
+        ...['ship', 'ship', 'deliver', 'refund', 'refund restocking', 'return', 'return restocking'],
+      ),
       pick: fc.nat({ max: 1_000 }),
     }),
   },
@@ -81,9 +89,9 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 async function orders(
   sale: Rig,
-): Promise<{ id: string; state: string; buyer: string; limit_units: number }[]> {
+): Promise<{ id: string; state: string; buyer: string; limit_units: number; restock: boolean }[]> {
   const { rows } = await db.query({
-    text: 'SELECT id, state, buyer, limit_units FROM orders WHERE sale_no = $1 ORDER BY id',
+    text: 'SELECT id, state, buyer, limit_units, restock FROM orders WHERE sale_no = $1 ORDER BY id',
     values: [sale.sale_no],
   });
   return rows;
@@ -141,7 +149,8 @@ async function take(sale: Rig, step: Step, acknowledged: Set<string>): Promise<v
 async function change(sale: Rig, step: { do: string; pick: number }): Promise<void> {
   const known = await orders(sale);
   if (known.length === 0) return;
-  const { id, buyer, state } = known[step.pick % known.length];
+  const { id, buyer } = known[step.pick % known.length];
+  if (await operate(sale, id, step.do)) return;
   switch (step.do) {
     case 'authorize':
       await authorizeOrders(db, [id], BY);
@@ -158,11 +167,45 @@ async function change(sale: Rig, step: { do: string; pick: number }): Promise<vo
     case 'expire':
       await pastDeadline(db, [id]);
       await expireDue(db, { limit: 10 });
-      return;
-    case 'ship':
-      if (state === 'confirmed')
-        await db.query({ text: `UPDATE orders SET state = 'shipped' WHERE id = $1`, values: [id] });
   }
+}
+
+const noJobs = () => Promise.resolve();
+
+/** What is done to one order by whoever sells, sends and takes back. Undefined: none of it is called that. */
+async function operate(sale: Rig, order_id: string, what: string): Promise<{ kind: string } | undefined> {
+  const { tenant } = await sale.sale();
+  const [verb, restocking] = what.split(' ');
+  const order = { tenant, order_id, actor: 'operator:test' };
+  const request = {
+    ...order,
+    ...{ key: randomUUID(), fingerprint: hash16(what), reason: null, restock: restocking === 'restocking' },
+  };
+  switch (verb) {
+    case 'sell': {
+      await authorizeOrders(db, [order_id], BY);
+      const sold = await confirmOrders(db, [order_id], BY);
+      if (sold.length > 0) await paid(order_id);
+      return { kind: sold.length > 0 ? 'sold' : 'passed over' };
+    }
+    case 'ship':
+      return recordShipment(db, order, noJobs);
+    case 'deliver':
+      return deliverOrder(db, order);
+    case 'refund':
+      return refundOrder(db, request, { reverse: noJobs, refund: noJobs });
+    case 'return':
+      return returnOrder(db, request, noJobs);
+  }
+  return undefined;
+}
+
+async function paid(order_id: string): Promise<void> {
+  await db.query({
+    text: `INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, state)
+      SELECT id, 1, 'sandbox', 'card', 'pm_ok', total, currency, 'captured' FROM orders WHERE id = $1`,
+    values: [order_id],
+  });
 }
 
 test('balance through every history', async () => {
@@ -189,6 +232,87 @@ test('balance through every history', async () => {
   );
 }, 120_000);
 
+/** How an order that was sold may go on, and whether its units are for sale again in the end. */
+const FATES: readonly { steps: readonly string[]; again: boolean }[] = [
+  { steps: ['sell'], again: false },
+  { steps: ['sell', 'ship'], again: false },
+  { steps: ['sell', 'ship', 'deliver'], again: false },
+  { steps: ['sell', 'cancel'], again: true },
+  ...[['sell'], ['sell', 'ship'], ['sell', 'ship', 'deliver']].flatMap((road) => [
+    { steps: [...road, 'refund'], again: false },
+    { steps: [...road, 'refund restocking'], again: true },
+  ]),
+  ...[
+    ['sell', 'ship'],
+    ['sell', 'ship', 'deliver'],
+  ].flatMap((road) => [
+    { steps: [...road, 'return'], again: false },
+    { steps: [...road, 'return restocking'], again: true },
+  ]),
+];
+
+/** Orders take turns as drawn; workers do something in between; every step is taken twice at once. */
+const schedule = fc.record({
+  turns: fc.array(fc.nat({ max: 1_000 }), { minLength: 60, maxLength: 60 }),
+  workers: fc.array(fc.constantFrom('ingest', 'release', 'seal', 'restart', 'fence', 'nothing'), {
+    minLength: 60,
+    maxLength: 60,
+  }),
+});
+
+test('every way an order that was sold can go on gives its units back once or never, whatever the workers do meanwhile', async () => {
+  await fc.assert(
+    fc.asyncProperty(schedule, async ({ turns, workers }) => {
+      const sale = await rig({ db, redis, limit: 3, items: [{ sku: 'a', qty: 3 * FATES.length }] });
+      await sale.settle();
+      const lives = FATES.map((fate, i) => ({ ...fate, buyer: `buyer-${i}`, left: [...fate.steps], id: '' }));
+      const { order_ids } = await sale.reserve(
+        lives.map(({ buyer }) => ({ buyer, lines: [{ sku: 'a', qty: 3 }] })),
+      );
+      await sale.settle();
+      for (const [i, life] of lives.entries()) life.id = order_ids[i];
+      for (const [i, turn] of turns.entries()) {
+        const living = lives.filter(({ left }) => left.length > 0);
+        if (living.length === 0) break;
+        const { id, buyer, left } = living[turn % living.length];
+        const what = left.shift() ?? '';
+        const { tenant } = await sale.sale();
+        const once = () =>
+          what === 'cancel' ? cancelOrder(db, { tenant, order_id: id, buyer }) : operate(sale, id, what);
+        const kinds = (await Promise.all([once(), once()])).map((outcome) => outcome?.kind);
+        const done = kinds.filter((kind) => /^(sold|canceled|shipped|delivered|done)$/.test(kind ?? ''));
+        expect([what, kinds, done.length]).toEqual([what, kinds, 1]);
+        if (workers[i] !== 'nothing') await take(sale, { do: workers[i] } as Step, new Set());
+        expect(await sale.audit()).toMatchObject({ balanced: true });
+      }
+      do await sale.settle();
+      while ((await sale.release()) || (await isUnderWay(sale)));
+      const again = lives.filter((life) => life.again);
+      const sold = 3 * (FATES.length - again.length);
+      expect(await sale.audit()).toMatchObject({
+        ...{ balanced: true, live: { kind: 'agrees' }, fenced_reason: null },
+        skus: [
+          { total: 3 * FATES.length, reserved: 0, sold, told_available: 3 * again.length, told_held: 0 },
+        ],
+      });
+      expect(await auditOrders(db, sale.sale_no)).toEqual([]);
+      const row = await sale.sale();
+      for (const { buyer, again, steps } of lives) {
+        const counted = await redis.hgetBuffer(saleKeys(placeOf(row)).buyers, buyerHash(row.salt, buyer));
+        expect([steps, Number(counted ?? 0)]).toEqual([steps, again ? 0 : 3]);
+      }
+      const { rows } = await db.query({
+        text: `SELECT order_id, sum(to_available)::int AS units, sum(buyer_units)::int AS limit FROM movements
+          WHERE order_id = ANY ($1) AND to_available > 0 GROUP BY order_id`,
+        values: [order_ids],
+      });
+      expect(rows.length).toBe(again.length);
+      for (const { units, limit } of rows) expect([units, limit]).toEqual([3, 3]);
+    }),
+    { numRuns: 8 },
+  );
+}, 120_000);
+
 /** A batch that the fence refused is applied once the sale is open again. */
 async function isUnderWay(sale: Rig): Promise<boolean> {
   const { acked_n, sealed_n } = await sale.sale();
@@ -199,7 +323,7 @@ async function expectLimits(sale: Rig, known: Awaited<ReturnType<typeof orders>>
   const row = await sale.sale();
   for (const buyer of BUYERS) {
     const owned = known.filter(
-      (o) => o.buyer === buyer && !['expired', 'canceled', 'payment_failed'].includes(o.state),
+      (o) => o.buyer === buyer && !['expired', 'canceled', 'payment_failed'].includes(o.state) && !o.restock,
     );
     const units = owned.reduce((sum, order) => sum + order.limit_units, 0);
     const counted = await redis.hgetBuffer(saleKeys(placeOf(row)).buyers, buyerHash(row.salt, buyer));
