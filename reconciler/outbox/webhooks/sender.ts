@@ -46,7 +46,7 @@ export type SenderLimits = {
   lease_ms: number;
 };
 
-const LIMITS: SenderLimits = { at_once: 64, at_once_per_endpoint: 8, lease_ms: 30_000 };
+const LIMITS: SenderLimits = { at_once: 128, at_once_per_endpoint: 16, lease_ms: 30_000 };
 
 const POLICY: FailurePolicy = {
   hold_after: 5,
