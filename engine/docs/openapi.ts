@@ -149,9 +149,9 @@ function responses(route: Route, doc: OperationDoc): Json {
 
 /** In the order of the catalogue. */
 export function refusalsOf(route: Route, doc: OperationDoc): OutcomeCode[] {
-  const found = new Set<OutcomeCode>(['internal_error', ...(doc.refusals ?? [])]);
+  // Also where no token is needed: one that is sent must count.
+  const found = new Set<OutcomeCode>(['internal_error', 'unauthorized', ...(doc.refusals ?? [])]);
   const needed = (...codes: OutcomeCode[]) => codes.forEach((code) => void found.add(code));
-  if (security(route).length > 0) needed('unauthorized');
   if (route.access === 'merchant' || route.access === 'admin') needed('forbidden');
   if (typeof route.body === 'object')
     needed('invalid_request', 'payload_too_large', 'unsupported_media_type');
