@@ -47,7 +47,8 @@ const CAPABILITIES: Capabilities = {
   authorization_days: 3,
 };
 
-const TIMEOUT_MS = 20_000;
+/** A step is three calls at most, and has to end while its job is still ours. */
+const TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 64;
 /** The buyer approves on PayPal's page. */
 const APPROVAL_TOKEN = 'paypal';

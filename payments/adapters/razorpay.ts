@@ -46,7 +46,8 @@ const CAPABILITIES: Capabilities = {
   authorization_days: AUTHORIZATION_DAYS,
 };
 
-const TIMEOUT_MS = 20_000;
+/** A step is three calls at most, and has to end while its job is still ours. */
+const TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 64;
 const RECEIPT_CHARACTERS_MAX = 40;
 
