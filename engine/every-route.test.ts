@@ -188,6 +188,38 @@ it('knows every route', () => {
   );
 });
 
+it('has the role that its path says, and keys where money or stock moves', () => {
+  for (const { id, path, access, keyed } of routes()) {
+    const wanted = path.startsWith('/v1/admin/')
+      ? 'admin'
+      : path.startsWith('/v1/merchant/')
+        ? 'merchant'
+        : '';
+    if (wanted) expect([id, access]).toEqual([id, wanted]);
+    else expect([id, ['buyer', 'all']]).toEqual([id, expect.arrayContaining([access])]);
+    expect([id, keyed ?? false]).toEqual([id, KEYED.includes(id)]);
+  }
+  const all = routes().filter(({ access }) => access === 'all');
+  expect(all.map(({ id }) => id).sort()).toEqual(FOR_ALL);
+});
+
+const KEYED = ['checkout', 'lock', 'initiate', 'topup', 'reduce', 'refund', 'return'];
+const FOR_ALL = [
+  ...[
+    'demo_session',
+    'docs',
+    'inventory',
+    'live',
+    'livez',
+    'metrics',
+    'openapi',
+    'problems',
+    'readyz',
+    'sale',
+  ],
+  'webhook',
+];
+
 describe('who asks', () => {
   it('no token: 401 wherever one is needed; one that is forged: 401 everywhere, and nothing has happened', async () => {
     const before = await holdings();
