@@ -54,6 +54,7 @@ export function createWebhookMetrics(registry: Registry) {
     }),
   };
   // A count that starts at its first event shows no increase for it.
+  for (const outcome of ['delivered', 'retried', 'given_up']) metrics.deliveries.inc({ outcome }, 0);
   for (const reason of ['gone', 'failing']) metrics.disabled.inc({ reason }, 0);
   return metrics;
 }
