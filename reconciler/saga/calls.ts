@@ -96,7 +96,7 @@ export function createCalls(providers: Providers, metrics: SagaMetrics, options:
       payment_method: { type: attempt.method_type as PaymentMethod['type'], token },
       expires_at,
       return_url: options.return_url(order_id),
-      
+      ...(contact ? { contact } : {}),
     };
   }
 
