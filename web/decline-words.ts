@@ -1,6 +1,7 @@
 /** Why a payment was declined, and what helps. Codes are those of the providers' adapters; banks say little, so do we. */
 
-type Decline = { reason: string; advice: string };
+/** `title`: where "Payment declined" would be the wrong word. */
+type Decline = { reason: string; advice: string; title?: string };
 
 const OTHER_CARD = 'Pay with another card, or ask your bank.';
 const ANOTHER_WAY = 'Choose another way to pay.';
@@ -17,6 +18,7 @@ const NOT_YOU: Decline = {
   advice: 'Buy again and confirm it with your bank, or pay with another card.',
 };
 const TOO_LATE: Decline = {
+  title: 'Not approved in time',
   reason: 'The payment was not approved in time.',
   advice: 'Buy again and approve it before the hold ends.',
 };
@@ -27,7 +29,11 @@ const OVER_LIMIT: Decline = {
   advice: OTHER_CARD,
 };
 const NOT_FOR_THIS: Decline = { reason: 'This card cannot be used for this purchase.', advice: ANOTHER_WAY };
-const GIVEN_UP: Decline = { reason: 'The payment was canceled before it was approved.', advice: ANOTHER_WAY };
+const GIVEN_UP: Decline = {
+  title: 'Payment canceled',
+  reason: 'The payment was canceled before it was approved.',
+  advice: ANOTHER_WAY,
+};
 
 const DECLINES: Readonly<Record<string, Decline>> = {
   card_declined: NO_REASON,

@@ -89,6 +89,7 @@ describe('an order that came to nothing', () => {
       /not enough money on it.*Nothing was charged.*another card/,
     );
     expect(declined('expired_card').text).toContain('has expired');
+    expect(declined('expired').title).toBe('Not approved in time');
     expect(declined('authentication_failed').text).toContain('confirm it with your bank');
   });
 

@@ -40,7 +40,15 @@ export function outlookOf(order: Order): Outlook {
   if (mood === 'moving') return { ...base, ...underWay(order, title, text) };
   if (mood === 'good')
     return { ...base, text: `${text}${partlyRefunded(order)}${mailNote(order)}`, move: undefined };
-  return { ...base, text: endText(order, text), move: moveAtEnd(order) };
+  const declined = order.state === 'payment_failed' ? declineWords(declineCode(order)) : undefined;
+  return {
+    ...base,
+    title: declined?.title ?? title,
+    text: declined
+      ? `${declined.reason} ${moneyText(order)} ${text} ${declined.advice}`
+      : endText(order, text),
+    move: moveAtEnd(order),
+  };
 }
 
 /** Is money on its way back to the buyer? */
@@ -109,11 +117,11 @@ function slow(order: Order, payment: Payment | undefined): Pick<Outlook, 'title'
 }
 
 function endText(order: Order, text: string): string {
-  if (order.state === 'rejected') return text;
-  if (order.state !== 'payment_failed') return `${text} ${moneyText(order)}`;
-  const code = order.payments?.findLast(({ state }) => state === 'declined')?.decline_code;
-  const { reason, advice } = declineWords(code);
-  return `${reason} ${moneyText(order)} ${text} ${advice}`;
+  return order.state === 'rejected' ? text : `${text} ${moneyText(order)}`;
+}
+
+function declineCode({ payments }: Order): string | null | undefined {
+  return payments?.findLast(({ state }) => state === 'declined')?.decline_code;
 }
 
 function moveAtEnd({ state }: Order): Move | undefined {

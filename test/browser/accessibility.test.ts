@@ -39,7 +39,7 @@ describe('with orders, refusals and a product that is sold out', () => {
     await shop.untilText(shop.buy(), 'Sold out');
     await shop.buy('Mug').click();
     await shop.untilText(shop.receipt(), 'Confirmed');
-    await page.getByLabel('Pay with').selectOption('pm_declined');
+    await page.locator('#pay-token').selectOption('pm_declined');
     await shop.buy('Mug').click();
     await shop.untilText(shop.receipt(), 'Payment declined');
     await page.getByRole('article', { name: 'Mug' }).getByLabel('Quantity').fill('2');

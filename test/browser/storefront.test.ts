@@ -42,7 +42,7 @@ async function shopWith(
   return sale;
 }
 
-const pay = (token: string) => shop.page.getByLabel('Pay with').selectOption(token);
+const pay = (token: string) => shop.page.locator('#pay-token').selectOption(token);
 const stateOfOrder = () => shop.receipt().locator('.receipt-title');
 
 describe('the storefront', () => {
@@ -77,11 +77,13 @@ describe('the storefront', () => {
     await shop.buy().click();
     await shop.untilText(stateOfOrder(), 'Confirmed');
     await shop.untilLeft(8);
+    await shop.untilText(shop.receipt().locator('.timeline'), 'Charged IDR 90.00');
     const events = await shop.receipt().locator('.timeline li').allInnerTexts();
     expect(events.map((event) => event.replace(/^\d\d:\d\d:\d\d [AP]M\s+/, ''))).toEqual([
       'Reserved',
       'Payment approved',
       'Confirmed',
+      'Charged IDR 90.00',
     ]);
     await shop.page.reload();
     await shop.untilText(stateOfOrder(), 'Confirmed');
@@ -165,7 +167,7 @@ describe('the storefront', () => {
     await shop.untilText(stateOfOrder(), 'Confirmed');
     await shop.page.getByRole('button', { name: 'Cancel order' }).click();
     await shop.untilText(stateOfOrder(), 'Canceled');
-    await shop.untilText(shop.receipt().locator('.timeline'), /Canceled.*Payment (refunded|released)/);
+    await shop.untilText(shop.receipt().locator('.timeline'), /Canceled.*(Refunded \$|Payment released)/);
     await shop.untilLeft(10);
   });
 

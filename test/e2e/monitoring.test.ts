@@ -35,7 +35,8 @@ let reconciler_url: string;
 beforeAll(async () => {
   stack = await startStack(folder.path);
   reconciler_url = stack.output().match(/and (http:\S+)\/metrics/)?.[1] ?? '';
-  // Something of everything: accepted, refused, paid.
+  // Something of everything: accepted, refused, paid, and a webhook that is not genuine.
+  await fetch(`${stack.url}/v1/webhooks/sandbox`, { method: 'POST', body: '{}' });
   const sale = await createSale(stack, 'monitored', 20);
   await buyAll(stack.api, sale, buyersOf(sale, 60), { lanes: 10, patience_ms: 20_000 });
 });
