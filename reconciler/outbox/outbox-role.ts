@@ -60,6 +60,11 @@ export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal)
   const { pool, sinks, log } = options;
   const timings = { ...TIMINGS, ...options.timings };
   const metrics = createOutboxMetrics(options.registry);
+  // There from the start: a rate sees the first one, too.
+  for (const { name: sink } of sinks) {
+    metrics.events.inc({ sink }, 0);
+    metrics.failures.inc({ sink }, 0);
+  }
   const heard = createWaker();
   const wakers = new Map<string, Waker>(sinks.map((sink) => [sink.name, createWaker()]));
   const wakeAll = () => {
