@@ -16,6 +16,9 @@ const SECRET_NAMES = [
   'cookie',
   'payment_method',
   'shipping_address',
+  'contact',
+  'email',
+  'phone',
   'body',
 ];
 

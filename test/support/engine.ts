@@ -68,6 +68,8 @@ export type TestEngineOptions = {
   env?: Record<string, string>;
   /** With a sandbox PSP and a saga. */
   psp?: boolean;
+  /** `logged` tells what the reconciler and the saga log, too. */
+  workers_log?: boolean;
   redis_url?: string;
   database_url?: string;
   pages?: string;
@@ -109,7 +111,9 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     },
   };
   const log = createLog({ level: config.log_level, service: 'engine', destination });
-  const quiet = createLog({ level: 'silent', service: 'test' });
+  const workers = options.workers_log
+    ? createLog({ level: 'debug', service: 'reconciler', destination })
+    : createLog({ level: 'silent', service: 'test' });
   const on_error = () => {};
   const db = createPool({ url: database_url, max: 10, application_name: 'test-engine', on_error });
   await installJobs(db);
@@ -131,11 +135,11 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     connection.on('error', on_error);
     const locks = createSaleLocks({ url: database_url, application_name: 'test-locks', on_error });
     const reconciler = createReconciler({
-      ...{ db: pool, redis: connection, locks, log: quiet, registry: new Registry() },
+      ...{ db: pool, redis: connection, locks, log: workers, registry: new Registry() },
       ...{ enqueueAuthorize, trim_age_ms: 3_600_000, grace_ms: 0 },
     });
     const saga = sandbox
-      ? await startSaga({ pool, database_url, providers, registry: new Registry(), log: quiet })
+      ? await startSaga({ pool, database_url, providers, registry: new Registry(), log: workers })
       : undefined;
     const ending = new AbortController();
     const running = reconciler.run(ending.signal);
