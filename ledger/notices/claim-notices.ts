@@ -16,7 +16,8 @@ const CLAIM_NOTICES = {
       WHERE state IN ('wanted', 'sending') AND channel = $1 AND next_try_at <= now()
         AND NOT EXISTS (
           SELECT FROM notices e
-          WHERE e.order_id = n.order_id AND e.channel = n.channel AND e.event_id < n.event_id
+          -- With '' added the planner can't take notices_due here, and read all that wait for each of them.
+          WHERE e.order_id = n.order_id AND e.channel || '' = n.channel AND e.event_id < n.event_id
             AND e.state IN ('wanted', 'sending'))
       ORDER BY next_try_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
     )

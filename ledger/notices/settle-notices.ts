@@ -12,7 +12,8 @@ const SETTLE_NOTICES = {
       next_try_at = now() + s.wait_ms * interval '1 millisecond', updated_at = now()
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
       AS s (id, tries, state, error, message_id, wait_ms)
-    WHERE n.id = s.id AND n.tries = s.tries AND n.state = 'sending'`,
+    -- With '' added the planner finds rows by id, and can't go through all that wait.
+    WHERE n.id = s.id AND n.tries = s.tries AND n.state || '' = 'sending'`,
 };
 
 export type NoticeNews = {

@@ -1,6 +1,7 @@
 /** What a notice says: from facts to a mail with its invoice, or to a text. Everything here is the same on every try. */
+
+import { createFontShelf, loadFonts } from './invoice/fonts.ts';
 import { type InvoiceSettings, makeInvoice } from './invoice/invoice.ts';
-import { loadFonts } from './invoice/typesetter.ts';
 import { hasInvoice, isTexted, NOTICES } from './notice-table.ts';
 import { bareFacts, sampleFacts } from './samples.ts';
 import { loadTemplates, type RenderedMail } from './templates.ts';
@@ -38,7 +39,7 @@ export function createCompose(settings: ComposeSettings): Compose {
     shop_name: shop.name,
     seller,
     words,
-    fonts: loadFonts(settings.invoice_font),
+    fonts: createFontShelf(loadFonts(settings.invoice_font)),
   };
   const viewOf = (facts: NoticeFacts) => noticeView(facts, shop, words);
   for (const notice of NOTICES) {

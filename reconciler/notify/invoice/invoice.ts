@@ -7,13 +7,14 @@ import type { NoticeOrder } from '../../../ledger/notices/notice-orders.ts';
 import { oneLine } from '../clean-text.ts';
 import { invoiceNumber, methodName, providerName } from '../view.ts';
 import type { Words } from '../words.ts';
-import { BOX, createTypesetter, type FontFiles, isPlain, type Style, type Typesetter } from './typesetter.ts';
+import type { FontShelf } from './fonts.ts';
+import { BOX, createTypesetter, isPlain, type Style, type Typesetter } from './typesetter.ts';
 
 export type InvoiceSettings = {
   shop_name: string;
   seller: readonly string[];
   words: Words;
-  fonts: FontFiles;
+  fonts: FontShelf;
 };
 
 export type Invoice = {
@@ -47,6 +48,8 @@ export function makeInvoice(order: NoticeOrder, settings: InvoiceSettings): Prom
   const doc = new PDFDocument({
     size: 'A4',
     margin: 0,
+    // Those of the shelf, and not one more that is read for nothing.
+    font: '',
     bufferPages: true,
     lang: 'en',
     displayTitle: true,

@@ -6,26 +6,7 @@
  * Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic, and signs of currencies. A letter that it has not either is
  * looked for in the deployment's own font (INVOICE_FONT), and then shown as a box, and the document says what that means.
  */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-export type FontFiles = {
-  regular: Buffer;
-  bold: Buffer;
-  /** For letters that those do not have. `family` picks one font of a collection (.ttc). */
-  more?: { file: Buffer; family?: string };
-};
-
-/** Ours, and the deployment's own: a path, with `#PostScriptName` behind it for one font of a collection. */
-export function loadFonts(more?: string): FontFiles {
-  const ours = (name: string) => readFileSync(fileURLToPath(new URL(`./fonts/${name}`, import.meta.url)));
-  const [path, family] = more?.split('#') ?? [];
-  return {
-    regular: ours('DejaVuSansCondensed.ttf'),
-    bold: ours('DejaVuSansCondensed-Bold.ttf'),
-    more: path ? { file: readFileSync(path), family } : undefined,
-  };
-}
+import type { FontName, FontShelf } from './fonts.ts';
 
 export type Style = { size: number; bold?: boolean; color?: string };
 
@@ -53,26 +34,20 @@ export function isPlain(text: string): boolean {
 /** `plain`: nothing in the whole document needs more than Helvetica. */
 export function createTypesetter(
   doc: PDFKit.PDFDocument,
-  options: { fonts: FontFiles; plain: boolean },
+  options: { fonts: FontShelf; plain: boolean },
 ): Typesetter {
   const { fonts, plain } = options;
   let missing = false;
-  if (plain) {
-    doc.registerFont('regular', 'Helvetica').registerFont('bold', 'Helvetica-Bold');
-  } else {
-    doc.registerFont('regular', fonts.regular).registerFont('bold', fonts.bold);
-    if (fonts.more) doc.registerFont('more', fonts.more.file, fonts.more.family);
-  }
+  fonts.lend(doc, plain);
   const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-  const fontsOf = ({ bold }: Style) => [bold ? 'bold' : 'regular', ...(fonts.more && !plain ? ['more'] : [])];
 
   /** A word as pieces of one font each. */
-  function pieces(word: string, style: Style): { text: string; font: string }[] {
-    const [main = 'regular'] = fontsOf(style);
+  function pieces(word: string, { bold }: Style): { text: string; font: FontName }[] {
+    const main = bold ? 'bold' : 'regular';
     if (plain || isPlain(word)) return [{ text: word, font: main }];
-    const found: { text: string; font: string }[] = [];
+    const found: { text: string; font: FontName }[] = [];
     for (const { segment } of graphemes.segment(word)) {
-      const font = fontsOf(style).find((name) => has(name, segment));
+      const font = fonts.names(bold).find((name) => fonts.has(name, segment));
       if (!font) missing = true;
       const piece = { text: font ? segment : BOX, font: font ?? main };
       const last = found.at(-1);
@@ -80,12 +55,6 @@ export function createTypesetter(
       else found.push(piece);
     }
     return isRightToLeft(word) ? found.reverse() : found;
-  }
-
-  function has(font: string, segment: string): boolean {
-    doc.font(font);
-    const { font: opened } = (doc as unknown as { _font: { font: OpenedFont } })._font;
-    return [...segment].every((letter) => opened.hasGlyphForCodePoint(letter.codePointAt(0) as number));
   }
 
   const widthOf = (word: string, style: Style) =>
@@ -153,8 +122,6 @@ export function createTypesetter(
     return [...parts, part];
   }
 }
-
-type OpenedFont = { hasGlyphForCodePoint(code: number): boolean };
 
 function isRightToLeft(word: string): boolean {
   return RIGHT_TO_LEFT.test(word);
