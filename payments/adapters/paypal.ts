@@ -229,9 +229,9 @@ function bodyOf(answer: JsonAnswer): Fields | undefined {
 }
 
 function orderBody(request: AuthorizeRequest, value: string): object {
-  const { reference, currency, return_url } = request;
+  const { reference, currency } = request;
   const experience_context = {
-    ...{ return_url, cancel_url: return_url },
+    ...waysBack(request),
     ...{ user_action: 'PAY_NOW', shipping_preference: 'NO_SHIPPING' },
   };
   return {
@@ -250,10 +250,16 @@ function orderBody(request: AuthorizeRequest, value: string): object {
 }
 
 /** The vaulted payment method; undefined where the buyer approves on PayPal's page. */
-function sourceOf({ payment_method }: AuthorizeRequest): object | undefined {
-  const { type, token } = payment_method;
-  if (type === 'card') return { card: { vault_id: token } };
-  return token === APPROVAL_TOKEN ? undefined : { paypal: { vault_id: token } };
+function sourceOf(request: AuthorizeRequest): object | undefined {
+  const { type, token } = request.payment_method;
+  const vaulted = { vault_id: token, experience_context: waysBack(request) };
+  if (type === 'card') return { card: vaulted };
+  return token === APPROVAL_TOKEN ? undefined : { paypal: vaulted };
+}
+
+/** Where its pages lead, also that of a bank that wants 3-D Secure. */
+function waysBack({ return_url }: AuthorizeRequest): object {
+  return { return_url, cancel_url: return_url };
 }
 
 function awaitApproval(order: PayPalOrder, request: AuthorizeRequest): Outcome {

@@ -14,8 +14,8 @@ export type Pages = (id: string, request: WireRequest) => Promise<WireReply>;
 const MERCHANT = 'Stampede';
 
 export function createPages(sandbox: Pick<Sandbox, 'payment' | 'bank' | 'written'>): Pages {
-  return async (id, { method, text }) => {
-    const payment = await sandbox.payment(id);
+  return async (id, { method, text, query }) => {
+    const payment = ledBackTo(await sandbox.payment(id), query.get('callback_url'));
     if (!payment?.challenge)
       return page(404, 'There is no such payment', '<p>Its link may be incomplete.</p>');
     if (method === 'GET' || method === 'HEAD') return shown(payment);
@@ -31,12 +31,18 @@ export function createPages(sandbox: Pick<Sandbox, 'payment' | 'bank' | 'written
   };
 }
 
+/** Some providers are told in the address of their page where it leads, not before. */
+function ledBackTo(payment: SandboxPayment | undefined, url: string | null): SandboxPayment | undefined {
+  if (!payment?.challenge || url === null) return payment;
+  return { ...payment, challenge: { ...payment.challenge, return_url: url } };
+}
+
 function shown(payment: SandboxPayment): WireReply {
   return payment.status === 'pending' ? asked(payment) : over(payment);
 }
 
 function asked(payment: SandboxPayment): WireReply {
-  const { id, order_id, challenge, deadline_ms, method } = payment;
+  const { order_id, challenge, deadline_ms, method } = payment;
   const what =
     challenge?.type === 'upi' ? 'UPI payment' : method === 'wallet' ? 'Wallet payment' : '3-D Secure';
   const rows = [
@@ -49,7 +55,7 @@ function asked(payment: SandboxPayment): WireReply {
   ];
   const content = `<p class="amount">${text(money(payment))}</p>
 <dl>${rows.map(([name, value]) => `<div><dt>${text(name)}</dt><dd>${text(value)}</dd></div>`).join('')}</dl>
-<form method="post" action="/pay/${text(encodeURIComponent(id))}">
+<form method="post">
 <button class="approve" name="decision" value="approve">Approve</button>
 <button name="decision" value="decline">Decline</button>
 </form>`;

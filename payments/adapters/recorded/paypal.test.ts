@@ -183,14 +183,21 @@ test('an approved order is authorized as documented', async () => {
 });
 
 test.each([
-  ['card', { card: { vault_id: 'VAULT-ID' } }],
-  ['wallet', { paypal: { vault_id: 'VAULT-ID' } }],
-] as const)('a vaulted %s is authorized without approval', async (type, payment_source) => {
-  answers(show.answers.created, authorize.answers.authorized);
-  expect((await psp.authorize(request(type, 'VAULT-ID'))).kind).toBe('approved');
-  expect(faultsOf(replay.sent[2], authorize)).toEqual([]);
-  expect(JSON.parse(replay.sent[2].text)).toEqual({ payment_source });
-});
+  ['card', 'card'],
+  ['wallet', 'paypal'],
+] as const)(
+  'a vaulted %s is authorized without approval, and a bank that asks leads back',
+  async (type, source) => {
+    answers(show.answers.created, authorize.answers.authorized);
+    expect((await psp.authorize(request(type, 'VAULT-ID'))).kind).toBe('approved');
+    expect(faultsOf(replay.sent[2], authorize)).toEqual([]);
+    const { return_url } = request(type, 'VAULT-ID');
+    const experience_context = { return_url, cancel_url: return_url };
+    expect(JSON.parse(replay.sent[2].text)).toEqual({
+      payment_source: { [source]: { vault_id: 'VAULT-ID', experience_context } },
+    });
+  },
+);
 
 test.each([
   ['denied', { kind: 'declined', code: 'expired_card' }],

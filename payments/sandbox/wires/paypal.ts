@@ -127,14 +127,15 @@ export const paypalWire: WireMaker = ({ verbs, keys, url }): Wire => {
   async function authorize(call: Call, id: string, body: Body): Promise<WireReply> {
     const order = await verbs.peek(id);
     const source = fieldsOf(body.payment_source);
-    const vaulted = fieldsOf(source.paypal).vault_id ?? fieldsOf(source.card).vault_id;
+    const { vault_id: vaulted, experience_context } = fieldsOf(source.card ?? source.paypal);
+    const return_url = fieldsOf(experience_context).return_url ?? order?.extra?.return_url;
     if (typeof vaulted !== 'string' && order && order.status === 'created' && order.extra?.approved !== '1') {
       return unprocessable(422, 'ORDER_NOT_APPROVED');
     }
     const result = await verbs.confirm(call, id, {
       token: typeof vaulted === 'string' ? vaulted : 'pm_ok',
       method: source.card ? 'card' : 'wallet',
-      ...(order?.extra?.return_url ? { return_url: order.extra.return_url } : {}),
+      ...(typeof return_url === 'string' ? { return_url } : {}),
     });
     if (result.kind === 'refused') return unprocessable(422, 'ORDER_ALREADY_AUTHORIZED');
     return replyOf(result, (payment) =>

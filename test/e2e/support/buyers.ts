@@ -24,10 +24,12 @@ export async function createSale(
   id: string,
   units: number,
   skus = ['first'],
+  terms: { psp?: string; currency?: string; capture?: string; unit_price?: number } = {},
 ): Promise<Sale> {
+  const { unit_price = 1_250, ...payment } = terms;
   const body = {
-    ...{ id, currency: 'USD', hold_seconds: 600, limit_per_buyer: skus.length },
-    items: skus.map((sku) => ({ sku, name: `E2E ${sku}`, unit_price: 1_250, qty: units })),
+    ...{ id, currency: 'USD', hold_seconds: 600, limit_per_buyer: skus.length, ...payment },
+    items: skus.map((sku) => ({ sku, name: `E2E ${sku}`, unit_price, qty: units })),
   };
   const { status, body: answer } = await api.call('POST', '/v1/admin/sales', { token: admin, body });
   if (status !== 201) throw new Error(`sale refused: ${status} ${JSON.stringify(answer)}`);
