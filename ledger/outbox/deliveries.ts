@@ -28,7 +28,7 @@ const CLAIM = {
     WITH due AS MATERIALIZED (
       SELECT id, order_id, event_id, next_try_at FROM webhook_deliveries
       WHERE endpoint_id = $1 AND state = 'waiting' AND next_try_at <= now()
-      ORDER BY next_try_at, id LIMIT 20 * $2::bigint
+      ORDER BY next_try_at, id LIMIT 8 * $2::bigint
     ), judged AS MATERIALIZED (
       SELECT due.id, due.next_try_at, earlier.id AS earlier_id,
         CASE WHEN earlier.sending THEN now() + interval '5 seconds' ELSE earlier.next_try_at END AS put_off_to

@@ -4,7 +4,7 @@
  * ASK: $1 tenant  $2 endpoint  $3 since  $4 until or null for now  $5 types
  * OPEN
  * BEGIN: $1 replay
- * STEP: $1 replay  $2 events looked at at most
+ * STEP: $1 replay  $2 ids looked at
  */
 import { changes, type Queryable, rows } from '../../platform/postgres.ts';
 import { wakeWebhooks } from './fan-out.ts';
@@ -41,19 +41,20 @@ const STEP = {
   name: 'webhook_step_replay',
   text: `
     WITH replay AS MATERIALIZED (
-      SELECT r.*, p.tenant, p.types AS taken, p.enabled AND p.deleted_at IS NULL AS alive
+      SELECT r.*, least(r.upto, r.position + $2) AS step_to, p.tenant, p.types AS taken, p.enabled AND p.deleted_at IS NULL AS alive
       FROM webhook_replays r JOIN webhook_endpoints p ON p.id = r.endpoint_id
       WHERE r.id = $1 AND r.done_at IS NULL FOR NO KEY UPDATE OF r
     ), looked AS MATERIALIZED (
       SELECT e.id, e.order_id, e.at, order_event_type(e.from_state, e.to_state, e.cause) AS type
       FROM replay r CROSS JOIN LATERAL (
-        SELECT * FROM order_events
-        WHERE id > r.position AND id <= r.upto AND r.alive ORDER BY id LIMIT $2
+        SELECT * FROM order_events WHERE id > r.position AND id <= r.step_to AND r.alive OFFSET 0
       ) AS e
     ), again AS (
       INSERT INTO webhook_deliveries AS d (endpoint_id, event_id, order_id, type)
       SELECT r.endpoint_id, l.id, l.order_id, l.type
-      FROM replay r, looked l JOIN orders o ON o.id = l.order_id
+      FROM replay r, looked l CROSS JOIN LATERAL (
+        SELECT tenant FROM orders WHERE id = l.order_id OFFSET 0
+      ) AS o
       WHERE l.at >= r.since AND l.at < r.until AND o.tenant = r.tenant
         AND (r.taken = '{}' OR l.type = ANY (r.taken)) AND (r.types = '{}' OR l.type = ANY (r.types))
       ORDER BY l.id
@@ -63,10 +64,10 @@ const STEP = {
       RETURNING 1
     )
     UPDATE webhook_replays r SET
-      position = coalesce((SELECT max(id) FROM looked), r.upto),
+      position = replay.step_to,
       queued = r.queued + (SELECT count(*) FROM again),
       done_at = CASE
-        WHEN (SELECT count(*) FROM looked) < $2
+        WHEN replay.step_to >= r.upto OR NOT replay.alive
           OR (SELECT min(at) FROM looked) > r.until + interval '1 hour' THEN now() END
     FROM replay WHERE r.id = replay.id
     RETURNING r.done_at IS NOT NULL AS done, r.endpoint_id, r.queued`,
@@ -90,15 +91,12 @@ export async function askReplay(
 /** Works on the oldest replay that is open. Undefined if there is none. */
 export async function stepReplay(
   db: Queryable,
-  events_max: number,
+  ids: number,
 ): Promise<{ id: number; done: boolean; endpoint_id: string; queued: number } | undefined> {
   const [open] = await rows<{ id: number; position: number | null }>(db, OPEN);
   if (!open) return undefined;
   if (open.position === null) await changes(db, BEGIN, [open.id]);
-  const [step] = await rows<{ done: boolean; endpoint_id: string; queued: number }>(db, STEP, [
-    open.id,
-    events_max,
-  ]);
+  const [step] = await rows<{ done: boolean; endpoint_id: string; queued: number }>(db, STEP, [open.id, ids]);
   // Somebody else may have ended it meanwhile.
   return step ? { id: open.id, ...step } : undefined;
 }

@@ -6,7 +6,7 @@ import type { Sink, Wanted } from './sink.ts';
 
 /** Events handed over at once, and ids looked through for them. */
 export const EVENTS_MAX = 1_000;
-const IDS_MAX = 50_000;
+const IDS_MAX = 10_000;
 
 export type Dispatched = {
   /** Where the sink's cursor stands. */

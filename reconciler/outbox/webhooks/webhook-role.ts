@@ -52,7 +52,7 @@ const GATHER_MS = 4;
 /** Rows that one statement of housekeeping touches, and steps in one go. */
 const ROWS_MAX = 1_000;
 const STEPS_MAX = 20;
-const REPLAY_EVENTS_MAX = 2_000;
+const REPLAY_IDS = 5_000;
 
 /** Works until the signal ends it. Never rejects. */
 export async function runWebhookRole(options: WebhookRoleOptions, signal: AbortSignal): Promise<void> {
@@ -101,7 +101,7 @@ export async function runWebhookRole(options: WebhookRoleOptions, signal: AbortS
         onError: stepErrors(log, 'webhook replays'),
         busy_ms: 0,
         step: async () => {
-          const step = await stepReplay(pool, REPLAY_EVENTS_MAX);
+          const step = await stepReplay(pool, REPLAY_IDS);
           if (step) heard.wake();
           else await heardOfReplays.wait(timings.poll_ms * 5);
           if (step?.done) log.info(step, 'a replay of webhooks is queued');
