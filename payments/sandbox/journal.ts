@@ -2,7 +2,7 @@
  * The sandbox's record of what it did: one JSON line a fact, only ever added to. Nothing is answered before its line
  * is written, so a kill -9 forgets nothing that anybody was told. (A power cut may: lines are not fsynced.)
  */
-import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync, write } from 'node:fs';
+import { closeSync, createReadStream, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { SandboxPayment } from './payment.ts';
@@ -41,32 +41,49 @@ export async function openJournal(dir: string, replay: (line: JournalLine) => vo
   const fd = openSync(path, 'a+');
   ftruncateSync(fd, await readJournal(path, replay));
   let buffered = '';
-  let writing: Promise<void> | undefined;
+  let waiting: { written: Promise<void>; resolve: () => void; reject: (error: unknown) => void } | undefined;
 
-  // While one write is under way the next lines gather: one write for all that came meanwhile.
-  const flush = async (): Promise<void> => {
-    while (buffered !== '') {
-      const bytes = Buffer.from(buffered);
-      buffered = '';
-      for (let at = 0; at < bytes.length; ) at += await writeSome(fd, bytes, at);
+  /** What has gathered until now, with one call that returns when it is done: cheaper than to hand it to a thread. */
+  function flush(): void {
+    const bytes = Buffer.from(buffered);
+    buffered = '';
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  }
+
+  function flushWaiting(): void {
+    const over = waiting;
+    waiting = undefined;
+    try {
+      flush();
+      over?.resolve();
+    } catch (error) {
+      over?.reject(error);
     }
-  };
-  const written = (): Promise<void> => {
-    if (!writing) {
-      if (buffered === '') return Promise.resolve();
-      writing = flush().finally(() => {
-        writing = undefined;
+  }
+
+  function written(): Promise<void> {
+    if (buffered === '') return Promise.resolve();
+    if (!waiting) {
+      let resolve = () => {};
+      let reject: (error: unknown) => void = () => {};
+      const promise = new Promise<void>((yes, no) => {
+        resolve = yes;
+        reject = no;
       });
+      waiting = { written: promise, resolve, reject };
+      // Once for all that came in this turn.
+      setImmediate(flushWaiting);
     }
-    return writing;
-  };
+    return waiting.written;
+  }
+
   return {
     append: (line) => {
       buffered += `${JSON.stringify(line)}\n`;
     },
     written,
     close: async () => {
-      await written();
+      flush();
       closeSync(fd);
     },
   };
@@ -91,10 +108,4 @@ export async function readJournal(path: string, each: (line: JournalLine) => voi
   }
   if (last !== undefined && complete) take(last);
   return end;
-}
-
-function writeSome(fd: number, bytes: Buffer, at: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, at, (error, count) => (error ? reject(error) : resolve(count)));
-  });
 }

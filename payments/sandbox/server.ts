@@ -2,125 +2,77 @@
  * The sandbox over HTTP/1.1. Its own wire format is at the root (wires/native.ts), each provider's at its mount
  * (`/stripe/v1/payment_intents`), the levers at /admin (admin.ts), the pages that buyers see at /pay (page.ts).
  */
-
-import uWS, { type HttpRequest, type HttpResponse } from 'uWebSockets.js';
 import { hash } from 'node:crypto';
 import { createAdmin } from './admin.ts';
 import { HttpRefusal } from './http-refusal.ts';
+import { type HttpReply, type HttpRequest, type HttpServer, startHttpServer } from './http-server.ts';
 import { createPages } from './page.ts';
 import type { Sandbox } from './service.ts';
 import { OWN, type Wire, type WireReply, type WireRequest } from './wires/wire.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 /** Callers that wait for an answer that never comes are hung up on after this. */
-const SILENCE_MS = 60_000;
+const IDLE_MS = 60_000;
 const NO_QUERY = new URLSearchParams();
-
-export type SandboxServer = {
-  /** Takes no more connections, and hangs up on those that are there. */
-  close(): void;
-};
+const JSON_HEADERS = { 'content-type': 'application/json' };
 
 /** Resolves when it listens. */
 export function startSandboxServer(
   sandbox: Sandbox,
   options: { secret: string; port: number; host: string },
-): Promise<SandboxServer> {
+): Promise<HttpServer> {
   const own = sandbox.wires.get(OWN) as Wire;
   const admin = createAdmin(sandbox, options.secret);
   const page = createPages(sandbox);
 
-  function handle(res: HttpResponse, req: HttpRequest): void {
-    const url = req.getUrl();
-    const query = req.getQuery() ?? '';
-    const method = req.getCaseSensitiveMethod();
-    const headers: Record<string, string> = {};
-    req.forEach((name, value) => {
-      headers[name] = value;
-    });
-    const caller = { gone: false };
-    res.onAborted(() => {
-      caller.gone = true;
-    });
-    const [mount, rest] = split(url);
+  async function handle({ method, url, headers, text }: HttpRequest): Promise<HttpReply | 'never'> {
+    const [mount, rest, query] = split(url);
     const wire = mount === 'v1' ? own : (sandbox.wires.get(mount) ?? own);
-    const asked_url = query === '' ? url : `${url}?${query}`;
-    const answer = (text: string) => {
-      const asked: WireRequest = {
-        ...{ method, headers, text },
-        path: wire === own ? `/${mount}${rest}` : rest,
-        query: query === '' ? NO_QUERY : new URLSearchParams(query),
-        fingerprint: () => hash('sha1', `${method} ${asked_url}\n${text}`, 'base64').slice(0, 22),
-      };
-      void serve(wire, mount, rest, asked)
-        .catch((error: unknown) => {
-          if (error instanceof HttpRefusal) return wire.failure(error.http_status, error.code);
-          console.error(error);
-          return wire.failure(500, 'bug');
-        })
-        .then((reply) => send(res, caller, reply));
+    const asked: WireRequest = {
+      ...{ method, headers, text },
+      path: wire === own ? `/${mount}${rest}` : rest,
+      query: query === '' ? NO_QUERY : new URLSearchParams(query),
+      fingerprint: () => hash('sha1', `${method} ${url}\n${text}`, 'base64').slice(0, 22),
     };
-    if (method === 'GET' || method === 'HEAD') answer('');
-    else
-      readBody(res, (text) => {
-        if (text === undefined) send(res, caller, wire.failure(413, 'too_large'));
-        else answer(text);
-      });
+    try {
+      return replyOf(await serve(wire, mount, rest, asked));
+    } catch (error) {
+      if (error instanceof HttpRefusal) return replyOf(wire.failure(error.http_status, error.code));
+      console.error(error);
+      return replyOf(wire.failure(500, 'bug'));
+    }
   }
 
-  async function serve(wire: Wire, mount: string, rest: string, asked: WireRequest): Promise<WireReply> {
-    if (mount === 'livez') return { http_status: 200, body: { live: true } };
+  function serve(wire: Wire, mount: string, rest: string, asked: WireRequest): Promise<WireReply> {
+    if (mount === 'v1') return wire.handle(asked);
+    if (mount === 'livez') return Promise.resolve({ http_status: 200, body: { live: true } });
     if (mount === 'admin') return admin(rest.slice(1), asked);
     if (mount === 'pay') return page(rest.slice(1), asked);
     return wire.handle(asked);
   }
 
-  const app = uWS.App();
-  app.any('/*', handle);
-  return new Promise((resolve, reject) => {
-    app.listen(options.host, options.port, (listening) => {
-      if (listening) resolve({ close: () => app.close() });
-      else
-        reject(
-          new Error(`SANDBOX_PORT ${options.port} on ${options.host} cannot be listened on: is it in use?`),
-        );
-    });
+  return startHttpServer({
+    ...{ port: options.port, host: options.host, idle_ms: IDLE_MS, body_bytes_max: BODY_BYTES_MAX },
+    handle,
+    refuse: (http_status) => replyOf(own.failure(http_status, 'bad_request')) as HttpReply,
   });
 }
 
-/** `/stripe/v1/refunds` -> `stripe`, `/v1/refunds`. */
-function split(path: string): [mount: string, rest: string] {
+/** `/stripe/v1/refunds?limit=1` -> `stripe`, `/v1/refunds`, `limit=1`. */
+function split(url: string): [mount: string, rest: string, query: string] {
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = mark < 0 ? '' : url.slice(mark + 1);
   const slash = path.indexOf('/', 1);
-  return slash < 0 ? [path.slice(1), ''] : [path.slice(1, slash), path.slice(slash)];
+  return slash < 0 ? [path.slice(1), '', query] : [path.slice(1, slash), path.slice(slash), query];
 }
 
-/** `done` gets undefined if it is too large. */
-function readBody(res: HttpResponse, done: (text: string | undefined) => void): void {
-  let chunks: Buffer | undefined;
-  let size = 0;
-  res.onData((chunk, is_last) => {
-    if (size > BODY_BYTES_MAX) return;
-    size += chunk.byteLength;
-    if (size > BODY_BYTES_MAX) return done(undefined);
-    if (is_last && !chunks) return done(Buffer.from(chunk).toString());
-    // The chunk is gone after this call: it is copied.
-    chunks = Buffer.concat(chunks ? [chunks, new Uint8Array(chunk)] : [new Uint8Array(chunk)]);
-    if (is_last) done(chunks.toString());
-  });
-}
-
-function send(res: HttpResponse, caller: { gone: boolean }, reply: WireReply): void {
-  if (caller.gone) return;
-  if (reply === 'never') {
-    setTimeout(() => caller.gone || res.close(), SILENCE_MS).unref();
-    return;
-  }
+function replyOf(reply: WireReply): HttpReply | 'never' {
+  if (reply === 'never') return reply;
   const { http_status, body, headers } = reply;
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  res.cork(() => {
-    if (http_status !== 200) res.writeStatus(String(http_status));
-    if (!headers?.['content-type']) res.writeHeader('content-type', 'application/json');
-    for (const [name, value] of Object.entries(headers ?? {})) res.writeHeader(name, value);
-    res.end(text);
-  });
+  return {
+    http_status,
+    headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,
+    text: typeof body === 'string' ? body : JSON.stringify(body),
+  };
 }
