@@ -114,6 +114,7 @@ CREATE TABLE notices (
   tries integer NOT NULL DEFAULT 0,
   next_try_at timestamp with time zone NOT NULL DEFAULT now(),
   last_error text,
+  deferred boolean NOT NULL DEFAULT false,
   message_id text,
   wanted_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),

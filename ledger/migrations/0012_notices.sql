@@ -19,6 +19,8 @@ CREATE TABLE notices (
   -- While `sending`: until when the sender has it.
   next_try_at timestamptz NOT NULL DEFAULT now(),
   last_error text,
+  -- The server takes mail, and wants this one later: a full mailbox is no outage.
+  deferred boolean NOT NULL DEFAULT false,
   -- Message-ID of a mail, the provider's name for a text.
   message_id text,
   -- Since when it is to be sent: the oldest of those that wait is watched, and patience ends.

@@ -22,7 +22,7 @@ const LIST_NOTICES = {
 const RETRY_NOTICES = {
   name: 'retry_notices',
   text: `
-    UPDATE notices SET state = 'wanted', next_try_at = now(), wanted_at = now(), updated_at = now()
+    UPDATE notices SET state = 'wanted', next_try_at = now(), wanted_at = now(), deferred = false, updated_at = now()
     WHERE state = 'failed' AND ($1::uuid[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR order_id = $2)
     RETURNING id`,
 };

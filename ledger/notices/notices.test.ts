@@ -59,7 +59,7 @@ test('a claim reads what it takes, not all that wait, and one of an order at a t
   expect(new Set(claimed.map(({ order_id }) => order_id)).size).toBe(100);
   expect(claimed.every(({ event_id }) => event_id <= orders.length)).toBe(true);
   const sent = claimed.map(({ id, tries }) => ({
-    ...{ id, tries, state: 'sent' as const, error: null, message_id: null, wait_ms: 0 },
+    ...{ id, tries, state: 'sent' as const, error: null, message_id: null, wait_ms: 0, deferred: false },
   }));
   expect(await reads(() => settleNotices(db, sent))).toBeLessThan(1_000);
   expect(await settleNotices(db, sent)).toBe(0);

@@ -26,7 +26,7 @@ export function createNoticeMetrics(registry: Registry) {
     }),
     oldestSeconds: new Gauge({
       name: 'stampede_notice_oldest_waiting_seconds',
-      help: 'How long the oldest notice that is not sent yet has waited, by channel.',
+      help: 'How long the oldest notice has waited that no server has asked to send later, by channel.',
       labelNames: ['channel'] as const,
       registers,
     }),

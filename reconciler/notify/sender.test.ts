@@ -178,6 +178,16 @@ it('says how many wait, and since when', async () => {
   expect(await gauge('stampede_notice_oldest_waiting_seconds')).toMatch(/\{channel="email"\} 9\d/);
 });
 
+it('one that its server wants later waits, and makes nobody believe in an outage', async () => {
+  await failed(1);
+  await rig.db.query(`UPDATE notices SET wanted_at = now() - interval '90 s'`);
+  smtp.fault = (to) => (to ? { at: 'RCPT', status: 452, text: 'mailbox full' } : undefined);
+  rig.send(env, { retry_ms: 3_600_000 });
+  await expect.poll(async () => (await rig.notices())[0]?.last_error).toContain('mailbox full');
+  const { noticesWaiting } = await import('../../ledger/notices/notice-counts.ts');
+  expect(await noticesWaiting(rig.db)).toEqual([{ channel: 'email', waiting: 1, oldest_seconds: 0 }]);
+});
+
 it('neither addresses nor names nor passwords stand in the log', async () => {
   const order_id = await rig.order({ email: 'canary@example.com' });
   await rig.tell(env, [rig.event(order_id, 'order.confirmed')]);

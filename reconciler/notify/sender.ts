@@ -163,7 +163,7 @@ export async function runSender(options: SenderOptions, signal: AbortSignal): Pr
   }
 
   function newsOf({ id, tries, wanted_at }: ClaimedNotice, delivery: Delivery): NoticeNews {
-    const item = { id, tries, error: null, message_id: null, wait_ms: 0 };
+    const item = { id, tries, error: null, message_id: null, wait_ms: 0, deferred: false };
     switch (delivery.kind) {
       case 'sent':
         return { ...item, state: 'sent', message_id: delivery.id };
@@ -177,7 +177,8 @@ export async function runSender(options: SenderOptions, signal: AbortSignal): Pr
         }
         const longest = Math.min(timings.retry_ms * 2 ** Math.min(tries - 1, 20), timings.retry_ms_max);
         // Half of it at least, so that a server that was away is not asked by all at once.
-        return { ...item, state: 'wanted', error: delivery.error, wait_ms: longest * (0.5 + random() / 2) };
+        const wait_ms = longest * (0.5 + random() / 2);
+        return { ...item, state: 'wanted', error: delivery.error, wait_ms, deferred: !delivery.away };
       }
     }
   }
