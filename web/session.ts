@@ -11,6 +11,8 @@ export type Session = {
   token: string | undefined;
   /** `sub` of the token: whose orders these are. */
   buyer: string | undefined;
+  /** `email` of the token. */
+  email: string | undefined;
   /** A WebSocket carries no token, so only what everybody's shop sells is pushed. */
   may_watch: boolean;
   demo: boolean;
@@ -49,7 +51,8 @@ function cleanAddress({ location, history }: Place, ours: Record<string, string 
 
 /** The demo's sale may be another one than last time; the buyer stays the same as long as the token holds. */
 async function openDemo(store: Storage, send: typeof fetch): Promise<Omit<Session, 'order_id'>> {
-  const none = { sale_id: undefined, token: undefined, buyer: undefined, may_watch: true, demo: false };
+  const nobody = { token: undefined, buyer: undefined, email: undefined };
+  const none = { ...nobody, sale_id: undefined, may_watch: true, demo: false };
   const response = await send('/demo/session', { method: 'POST' }).catch(() => undefined);
   if (!response?.ok) return none;
   const offered = (await response.json()) as { token: string; sale_id: string };
@@ -72,12 +75,14 @@ function outlasts(kept: string, offered: string): boolean {
   return exp > now + SPARE_SECONDS;
 }
 
-function sessionOf(token: string): Pick<Session, 'token' | 'buyer' | 'may_watch'> {
-  const { sub, tenant = 'default' } = claimsOf(token) ?? {};
-  return { token, buyer: sub, may_watch: tenant === 'default' };
+function sessionOf(token: string): Pick<Session, 'token' | 'buyer' | 'email' | 'may_watch'> {
+  const { sub, email, tenant = 'default' } = claimsOf(token) ?? {};
+  return { token, buyer: sub, email, may_watch: tenant === 'default' };
 }
 
-function claimsOf(token: string): { sub?: string; tenant?: string; exp?: number; iat?: number } | undefined {
+function claimsOf(
+  token: string,
+): { sub?: string; email?: string; tenant?: string; exp?: number; iat?: number } | undefined {
   try {
     const payload = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
     const bytes = Uint8Array.from(atob(payload), (letter) => letter.codePointAt(0) ?? 0);

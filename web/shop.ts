@@ -33,7 +33,7 @@ export async function openShop(options: ShopOptions): Promise<void> {
   const { session, api, clock, keeper, store } = options;
   const { sale_id } = session;
   const masthead = createMasthead();
-  const pay = createPayForm(store);
+  const pay = createPayForm(store, session.email);
   const shelf = createShelf({
     place: byId('lanes'),
     memory: createStockMemory(sessionStorage, sale_id),

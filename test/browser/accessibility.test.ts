@@ -24,11 +24,11 @@ afterAll(async () => {
 
 type Violation = { id: string; nodes: { target: string[]; failureSummary: string }[] };
 
-describe('with orders, refusals and a product that is sold out', () => {
+describe('with orders, a code to scan, refusals and a product that is sold out', () => {
   test.each([
     ['desktop, light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
     ['desktop, dark', { colorScheme: 'dark', viewport: { width: 1280, height: 900 } }],
-    ['phone, light', { colorScheme: 'light', viewport: { width: 360, height: 740 } }],
+    ['phone, light', { colorScheme: 'light', viewport: { width: 320, height: 640 } }],
     ['phone, dark', { colorScheme: 'dark', viewport: { width: 360, height: 740 } }],
   ] as const)('%s', async (_, look) => {
     const sale = await openSale(stack, { items: [{ ...LAMP, qty: 2 }, MUG], limit_per_buyer: 2 });
@@ -42,10 +42,14 @@ describe('with orders, refusals and a product that is sold out', () => {
     await page.locator('#pay-token').selectOption('pm_declined');
     await shop.buy('Mug').click();
     await shop.untilText(shop.receipt(), 'Payment declined');
+    await page.locator('#pay-token').selectOption('pm_upi');
+    await shop.buy('Mug').click();
+    await page.getByRole('img', { name: 'QR code' }).waitFor();
     await page.getByRole('article', { name: 'Mug' }).getByLabel('Quantity').fill('2');
     await shop.buy('Mug').click();
     await shop.untilText(page.getByRole('article', { name: 'Mug' }).getByRole('alert'), 'The limit is 2');
     await page.getByText('Ship to').click();
+    await page.getByText('Write to').click();
 
     await page.evaluate(AXE);
     const violations = (await page.evaluate(

@@ -25,7 +25,8 @@ export const DEMO_ADDRESS: ShippingAddress = {
 const STORED_AS = 'stampede.address';
 const CONTACT_STORED_AS = 'stampede.contact';
 
-export function createPayForm(store: Storage): PayForm {
+/** `account_email`: where a buyer who types nothing is written to. */
+export function createPayForm(store: Storage, account_email: string | undefined): PayForm {
   const form = byId<HTMLFormElement>('pay');
   const token = byId<HTMLSelectElement>('pay-token');
   const contact = [byId<HTMLInputElement>('pay-email'), byId<HTMLInputElement>('pay-phone')];
@@ -45,7 +46,8 @@ export function createPayForm(store: Storage): PayForm {
   form.addEventListener(
     'invalid',
     ({ target }) => {
-      if (address.contains(target as Node)) address.open = true;
+      const around = (target as HTMLElement).closest('details');
+      if (around) around.open = true;
     },
     true,
   );
@@ -53,6 +55,8 @@ export function createPayForm(store: Storage): PayForm {
   function showSummary(): void {
     const { name, city } = valuesOf(fields);
     setText(byId('address-summary'), name && city ? `${name}, ${city}` : 'Needed before you buy');
+    const told = Object.values(valuesOf(contact)).join(', ');
+    setText(byId('contact-summary'), told || account_email || 'nobody yet (optional)');
     setText(byId('pay-hint'), choiceOf(token.value)?.hint ?? '');
   }
   showSummary();
