@@ -26,7 +26,7 @@ import { endpointOf, type Route } from './route.ts';
 import { createRoutes } from './routes.ts';
 import { createSaleDirectory } from './sales/directory.ts';
 import { createStockReader } from './sales/stock.ts';
-import { answerFile, PAGE_POLICY, readStaticFiles } from './static-files.ts';
+import { answerFile, ledBack, PAGE_POLICY, readStaticFiles } from './static-files.ts';
 
 export type EngineOptions = {
   config: Readonly<Config>;
@@ -115,6 +115,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
   const pages = readStaticFiles(options.pages);
   function page(head: Head): Reply {
+    if (head.method === 'POST') return ledBack(head);
     const file = pages.get(head.path);
     if (file) return answerFile(file, head, PAGE_POLICY);
     const docs = docs_files.get(head.path);

@@ -214,9 +214,10 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   function serveFallback(res: HttpResponse, req: HttpRequest): void {
     const exchange = begin(res, readHead(res, req, -1));
     try {
-      const { method } = exchange.head;
-      const readable = method === 'GET' || method === 'HEAD';
-      finish(exchange, readable ? options.fallback(exchange.head) : refuse('not_found'));
+      const { method, path } = exchange.head;
+      // Some pages of providers lead their buyers back to ours with a form.
+      const asked = method === 'GET' || method === 'HEAD' || (method === 'POST' && path === '/');
+      finish(exchange, asked ? options.fallback(exchange.head) : refuse('not_found'));
     } catch (error) {
       fail(exchange, error);
     }

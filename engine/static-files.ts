@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Answer } from './reply.ts';
-import type { Head } from './request.ts';
+import { type Head, queryValue } from './request.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -62,6 +62,21 @@ export function answerFile(file: StaticFile, head: Head, policy: string): Answer
   const known = head.if_none_match.split(',').some((tag) => tag.trim().replace(/^W\//, '') === file.etag);
   if (known) return { status: 304, body: '', content_type: '', headers };
   return { status: 200, body: file.bytes, content_type: file.content_type, headers };
+}
+
+/**
+ * A bank's or a wallet's page may lead its buyer back with a form (Razorpay, Midtrans' 3-D Secure). What the form says is
+ * not read: the page asks for the order, and the provider says how it was paid.
+ */
+export function ledBack(head: Head): Answer {
+  const order = queryValue(head, 'order');
+  const location = order === undefined ? '/' : `/?order=${encodeURIComponent(order)}`;
+  return {
+    status: 303,
+    body: '',
+    content_type: '',
+    headers: ['Location', location, 'Cache-Control', 'no-store'],
+  };
 }
 
 /** Nothing but our own files; data: images are drawn in styles. */
