@@ -1,7 +1,9 @@
 /** The sale that a newcomer sees: made at the first start, followed by another when it is over. */
 import pg from 'pg';
+import type { ProviderName } from '../config-providers.ts';
 
-export type Demo = { id: string; closes_at: string };
+/** `psp` absent: made before sales could name their provider, so the sandbox. */
+export type Demo = { id: string; closes_at: string; psp?: ProviderName };
 
 const OPEN_MS = 72 * 3_600_000;
 
@@ -16,21 +18,34 @@ const ITEMS = [
 /** What the ready-made curl line buys. */
 export const DEMO_SKU = ITEMS[0].sku;
 
+/** Those that don't take dollars: what they take, and about how much of it a dollar is, in minor units for a cent. */
+const MONEY: Partial<Record<ProviderName, { currency: string; per_cent: number }>> = {
+  midtrans: { currency: 'IDR', per_cent: 16_000 },
+  razorpay: { currency: 'INR', per_cent: 85 },
+};
+
 export function demoSaleBody(demo: Demo) {
-  return { ...demo, currency: 'USD', hold_seconds: 120, limit_per_buyer: 4, items: ITEMS };
+  const { currency, per_cent } = MONEY[demo.psp ?? 'sandbox'] ?? { currency: 'USD', per_cent: 1 };
+  const items = ITEMS.map((item) => ({ ...item, unit_price: item.unit_price * per_cent }));
+  return { ...demo, currency, hold_seconds: 120, limit_per_buyer: 4, items };
 }
 
-/** The demo sale to show from now on: the last one, or the next if that is closed or sold out in the ledger. */
+/**
+ * The demo sale to show from now on: the last one, or the next if that is closed or sold out in the ledger, or paid at
+ * another provider than is wanted now.
+ */
 export async function presentDemo(
   last: Demo | undefined,
-  database_url: string,
-  now_ms: number,
+  options: { psp: ProviderName; database_url: string; now_ms: number },
 ): Promise<Demo> {
+  const { psp, database_url, now_ms } = options;
   const number = last ? Number(last.id.slice('demo-'.length)) || 1 : 0;
-  if (last && Date.parse(last.closes_at) > now_ms && !(await isOver(last, database_url))) return last;
+  const fits = last && (last.psp ?? 'sandbox') === psp && Date.parse(last.closes_at) > now_ms;
+  if (fits && !(await isOver(last, database_url))) return last;
   return {
     id: number === 0 ? 'demo' : `demo-${number + 1}`,
     closes_at: new Date(now_ms + OPEN_MS).toISOString(),
+    psp,
   };
 }
 

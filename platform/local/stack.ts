@@ -141,7 +141,11 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
   async function start(): Promise<StackFacts> {
     const [redis, postgres] = await Promise.all([startRedisPart(), startPostgresPart()]);
     const [durability] = await Promise.all([redisDurability(redis.url), migrated(postgres.url)]);
-    const demo = await presentDemo(state.demo, postgres.url, Date.now());
+    const demo = await presentDemo(state.demo, {
+      psp: settings.psp,
+      database_url: postgres.url,
+      now_ms: Date.now(),
+    });
     const reconciler_port = settings.reconciler_port ?? (await freePort(state.ports.reconciler));
     const sandbox_port = settings.sandbox_port ?? (await freePort(state.ports.sandbox));
     Object.assign(state.ports, { reconciler: reconciler_port, sandbox: sandbox_port });

@@ -1,6 +1,7 @@
 /** What a data folder remembers from start to start: ports and secrets. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { Demo } from './demo-sale.ts';
 import { readJson, writeJson } from './json-file.ts';
 
 export type StackState = {
@@ -17,7 +18,7 @@ export type StackState = {
   webhook_key: string;
   /** Where the engine answered at the last start; absent until one has succeeded. */
   url?: string;
-  demo?: { id: string; closes_at: string };
+  demo?: Demo;
 };
 
 /** What is remembered, or secrets made just now: save them before using them. */
