@@ -58,6 +58,12 @@ export const STOCK_UNITS_MAX = 1_000_000_000;
 /** Price of one unit in minor units: times LINE_UNITS_MAX times ORDER_LINES_MAX it stays a safe integer. */
 export const UNIT_PRICE_MAX = 100_000_000_000;
 
+/** Holds that a buyer may let run out in one sale, before a pause (ledger/migrations/0014_expired_holds.sql). */
+export const EXPIRED_HOLDS_MAX = 3;
+
+/** How long such a buyer's next hold has to wait after the last one ran out, ms. */
+export const EXPIRED_HOLDS_PAUSE_MS = 10 * 60_000;
+
 /** Tries to pay one order, one after another. */
 export const ATTEMPTS_MAX = 3;
 

@@ -1,5 +1,6 @@
 /** The engine, put together: from configuration and connections to a server that listens. */
 import type { Redis } from 'ioredis';
+import { pausedBuyers } from '../ledger/orders/paused-buyers.ts';
 import { findSale } from '../ledger/stream/cursor.ts';
 import type { Providers } from '../payments/providers.ts';
 import type { Config } from '../platform/config.ts';
@@ -8,6 +9,7 @@ import type { Metrics } from '../platform/metrics.ts';
 import type { Pool } from '../platform/postgres.ts';
 import { createAuthenticate } from './access/authenticate.ts';
 import { createClientAddress } from './access/client-address.ts';
+import { createPausedBuyers } from './access/paused-buyers.ts';
 import { createRateLimit, type RateLimit } from './access/rate-limit.ts';
 import { createFindReservation } from './checkout/find-reservation.ts';
 import type { Reserve } from './checkout/port.ts';
@@ -50,6 +52,9 @@ export type Engine = {
   close(patience_ms: number): Promise<void>;
 };
 
+/** Buyers who have to pause, remembered at most. */
+const PAUSED_MAX = 20_000;
+
 /** One request in so many is logged without being asked for. */
 const SAMPLE = 1_000;
 
@@ -77,11 +82,19 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const reserve: Reserve = (request) =>
     prepared() ? reserveInRedis(request) : Promise.resolve({ kind: 'unavailable' });
   const findReservation = createFindReservation({ redis, sales });
-  const services: Services = { redis, db, ledger, sales, stock, reserve, findReservation, providers };
+  const paused = createPausedBuyers({
+    read: () => ledger.ask(() => pausedBuyers(db, PAUSED_MAX)),
+    failed: (error) => log.debug({ err: error }, 'who has to pause cannot be read'),
+  });
+  const services: Services = {
+    ...{ redis, db, ledger, sales, stock, reserve },
+    ...{ findReservation, providers, paused },
+  };
   const { routes, docs_files } = createRoutes({
     services,
     operations: { redis, ledger, registry, prepared, draining: () => draining },
     observe: metrics.checkout,
+    pausedRefused: () => metrics.rateLimited('holds'),
     webhooks: { signing_key: config.webhook_signing_key, local: config.webhook_allow_http },
     demo: demoOf(config),
   });
@@ -138,6 +151,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     async close(patience_ms) {
       draining = true;
       hub.close();
+      paused.stop();
       await server.close(patience_ms);
     },
   };

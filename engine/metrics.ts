@@ -10,7 +10,7 @@ export type EngineMetrics = {
   observer(route_id: string): Endpoint['observe'];
   checkout: CheckoutObserver;
   batches: BatchObserver;
-  rateLimited(what: 'buyer' | 'address'): void;
+  rateLimited(what: 'buyer' | 'address' | 'holds'): void;
 };
 
 export type MetricsSources = {

@@ -35,6 +35,8 @@ export type RouteOptions = {
   services: Services;
   operations: OperationsServices;
   observe: CheckoutObserver;
+  /** Told of each checkout of somebody who has to pause. */
+  pausedRefused: () => void;
   webhooks: WebhookSettings;
   /** Where there is a demo sale and a secret to sign with. */
   demo?: { jwt_secret: string; sale_id: string };
@@ -42,7 +44,7 @@ export type RouteOptions = {
 
 export function createRoutes(options: RouteOptions): { routes: Route[]; docs_files: StaticFiles } {
   const { services } = options;
-  const take = checkoutHandlers(services, options.observe);
+  const take = checkoutHandlers(services, options);
   const orders = orderHandlers(services);
   const payment = paymentHandlers(services);
   const sales = saleHandlers(services);

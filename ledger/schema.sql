@@ -62,6 +62,16 @@ CREATE TABLE cursors (
   CONSTRAINT cursors_check1 CHECK (((acked_n <= sealed_n) AND (applied_n <= sealed_n)))
 ) WITH (fillfactor=50);
 
+CREATE TABLE expired_holds (
+  sale_no bigint NOT NULL,
+  buyer_hash bytea NOT NULL,
+  holds integer NOT NULL,
+  last_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT expired_holds_pkey PRIMARY KEY (sale_no, buyer_hash),
+  CONSTRAINT expired_holds_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT expired_holds_holds_check CHECK ((holds > 0))
+) WITH (fillfactor=80);
+
 CREATE TABLE heartbeat (
   one boolean NOT NULL DEFAULT true,
   up_since timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
@@ -384,6 +394,7 @@ CREATE TABLE webhook_replays (
 
 CREATE UNIQUE INDEX attempts_one_live ON public.attempts USING btree (order_id) WHERE live;
 CREATE INDEX attempts_unfinished ON public.attempts USING btree (next_look_at) WHERE unfinished;
+CREATE INDEX expired_holds_many ON public.expired_holds USING btree (last_at) WHERE (holds >= 3);
 CREATE INDEX movements_by_batch ON public.movements USING btree (sale_no, n) WHERE (n IS NOT NULL);
 CREATE INDEX movements_unsealed ON public.movements USING btree (sale_no, id) WHERE (n IS NULL);
 CREATE INDEX notices_due ON public.notices USING btree (channel, next_try_at) WHERE (state = ANY (ARRAY['wanted'::text, 'sending'::text]));

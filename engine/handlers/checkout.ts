@@ -1,8 +1,10 @@
 /** Taking stock: POST /v1/checkout (and pay by saga) and POST /v1/inventory/lock (the stepwise road). */
 import { requestFingerprint } from '../../domain/fingerprint.ts';
+import { dayOf, encodeOrderId, requestHash } from '../../domain/ids.ts';
+import { RECORD_WINDOW_DAYS } from '../../domain/limits.ts';
 import type { Reserve, ReserveOutcome, ReserveRequest } from '../checkout/port.ts';
 import { reservationView } from '../orders/order-view.ts';
-import { iso, json, type Reply, refuse } from '../reply.ts';
+import { iso, json, type Refusal, type Reply, refuse } from '../reply.ts';
 import type { Context, Handler } from '../route.ts';
 import type { Sale } from '../sales/sale.ts';
 import type { CheckoutBody, LockBody } from '../schemas/requests.ts';
@@ -15,9 +17,14 @@ export type CheckoutObserver = (
   seconds: number,
 ) => void;
 
-export function checkoutHandlers(services: Pick<Services, 'sales' | 'reserve'>, observe: CheckoutObserver) {
-  const { sales } = services;
-  const reserve = observed(services.reserve, observe);
+export type CheckoutServices = Pick<Services, 'sales' | 'reserve' | 'paused' | 'findReservation'>;
+
+export function checkoutHandlers(
+  services: CheckoutServices,
+  told: { observe: CheckoutObserver; pausedRefused: () => void },
+) {
+  const { sales, paused, findReservation } = services;
+  const reserve = observed(services.reserve, told.observe);
 
   const checkout: Handler<CheckoutBody> = (context) => {
     const { body } = context;
@@ -49,7 +56,7 @@ export function checkoutHandlers(services: Pick<Services, 'sales' | 'reserve'>, 
     { caller, key, body }: Context<CheckoutBody | LockBody>,
     road: Pick<ReserveRequest, 'road' | 'payment_method' | 'shipping_address'> & { target: string },
   ): Promise<Reply> {
-    return reserve({
+    const request: ReserveRequest = {
       sale,
       buyer: caller.sub,
       key,
@@ -59,10 +66,36 @@ export function checkoutHandlers(services: Pick<Services, 'sales' | 'reserve'>, 
       payment_method: road.payment_method,
       shipping_address: road.shipping_address,
       contact: body.contact ?? caller.contact,
-    }).then(reserveReply);
+    };
+    const left_ms = paused.leftMs(sale.salt, caller.sub);
+    return left_ms > 0 ? againOnly(request, left_ms) : reserve(request).then(reserveReply);
+  }
+
+  /** For who has to pause: what was taken before is told again, and nothing new is taken. */
+  async function againOnly(request: ReserveRequest, left_ms: number): Promise<Reply> {
+    const { sale, buyer, key } = request;
+    const hash = requestHash(sale.salt, sale.tenant, sale.id, buyer, key);
+    // The day by the Redis clock may be tomorrow already.
+    const today = dayOf(Date.now());
+    const days = Array.from({ length: RECORD_WINDOW_DAYS + 1 }, (_, i) => today + 1 - i);
+    for (const day of days) {
+      const order_id = encodeOrderId({ route: sale.route, day, hash });
+      const found = await findReservation(order_id, sale.tenant, buyer);
+      if (found.kind === 'found') return reserveReply(await reserve(request));
+      if (found.kind === 'unavailable') return refuse('unavailable');
+    }
+    told.pausedRefused();
+    return pauseRefusal(left_ms);
   }
 
   return { checkout, lock };
+}
+
+function pauseRefusal(left_ms: number): Refusal {
+  return refuse('rate_limited', {
+    detail: 'Too many of your reservations in this sale ran out unpaid. Wait as long as Retry-After says.',
+    retry_after_seconds: Math.ceil(left_ms / 1000),
+  });
 }
 
 function observed(reserve: Reserve, observe: CheckoutObserver): Reserve {

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Providers } from '../../payments/providers.ts';
 import type { Pool } from '../../platform/postgres.ts';
+import type { PausedBuyers } from '../access/paused-buyers.ts';
 import type { FindReservation } from '../checkout/find-reservation.ts';
 import type { Reserve } from '../checkout/port.ts';
 import type { LedgerGuard } from '../ledger-guard.ts';
@@ -17,4 +18,5 @@ export type Services = {
   reserve: Reserve;
   findReservation: FindReservation;
   providers: Providers;
+  paused: PausedBuyers;
 };

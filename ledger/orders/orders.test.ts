@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { EXPIRED_HOLDS_MAX, EXPIRED_HOLDS_PAUSE_MS } from '../../domain/limits.ts';
 import { type Pool, withTransaction } from '../../platform/postgres.ts';
 import {
+  hash16,
   ledgerOrders,
   ledgerSale,
   pastDeadline,
@@ -11,6 +13,7 @@ import {
   testLedger,
 } from '../../test/support/ledger.ts';
 import { beat } from '../heartbeat.ts';
+import { markLoaded } from '../stream/mark-loaded.ts';
 import { authorizeOrders } from './authorize-orders.ts';
 import { cancelOrder } from './cancel-order.ts';
 import { confirmOrder } from './confirm-order.ts';
@@ -18,6 +21,7 @@ import { confirmOrders } from './confirm-orders.ts';
 import { expireDue } from './expire-due.ts';
 import { failOrders } from './fail-orders.ts';
 import { findOrder } from './find-order.ts';
+import { pausedBuyers } from './paused-buyers.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
 let db: Pool;
@@ -184,6 +188,69 @@ describe('deadlines and outages of the ledger', () => {
     await db.query(`UPDATE heartbeat SET beat_at = now() - interval '4.5 seconds'`);
     await beat(db, { period_ms: 2_000, grace_ms: 30_000 });
     expect(await up()).toEqual({ ever: false, now: true });
+  });
+});
+
+describe('holds that run out', () => {
+  const attempt = (order_id: string, state: string, next_action: object | null = null) =>
+    db.query({
+      text: `INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, state, next_action)
+        VALUES ($1, 1, 'sandbox', 'card', 'pm', 1000, 'USD', $2, $3)`,
+      values: [order_id, state, next_action && JSON.stringify(next_action)],
+    });
+  const counted = async (buyer: string) => {
+    const { rows } = await db.query({
+      text: 'SELECT holds FROM expired_holds WHERE sale_no = $1 AND buyer_hash = $2',
+      values: [sale.sale_no, hash16(buyer)],
+    });
+    return rows[0]?.holds ?? 0;
+  };
+  const expire = async (ids: string[]) => {
+    await pastDeadline(db, ids);
+    await markLoaded(db, sale.sale_no, { epoch: 1, gate_version: 1 });
+    expect((await expireDue(db, { limit: 100 })).sort()).toEqual([...ids].sort());
+  };
+
+  test('count against the buyer where it was the buyer’s turn, and not where a provider owed an answer', async () => {
+    const redirect = { type: 'redirect', url: 'https://bank.example' };
+    const cases: [string, 'lock' | 'checkout', string | undefined, object | null, number][] = [
+      ['never paid', 'lock', undefined, null, 1],
+      ['declined and gone', 'lock', 'declined', null, 1],
+      ['not approved', 'lock', 'pending', redirect, 1],
+      ['provider silent', 'lock', 'unknown', null, 0],
+      ['provider slow', 'lock', 'pending', { type: 'wait' }, 0],
+      ['checkout not approved', 'checkout', 'pending', redirect, 1],
+      ['checkout, provider away', 'checkout', 'unknown', null, 0],
+      ['checkout, saga late', 'checkout', undefined, null, 0],
+    ];
+    const ids = await ledgerOrders(
+      db,
+      sale,
+      cases.map(([buyer, road]) => ({ buyer, road })),
+    );
+    for (const [i, [, , state, next_action]] of cases.entries())
+      if (state) await attempt(ids[i], state, next_action);
+    await expire(ids);
+    for (const [buyer, , , , holds] of cases) expect([buyer, await counted(buyer)]).toEqual([buyer, holds]);
+  });
+
+  test('as many as one may: a pause, counted anew after it', async () => {
+    const due = async () =>
+      (await pausedBuyers(db, 1_000)).filter(({ buyer_hash }) => buyer_hash.equals(hash16('ada')));
+    for (let holds = 1; holds <= EXPIRED_HOLDS_MAX; holds++) {
+      expect(await due()).toEqual([]);
+      await expire(await ledgerOrders(db, sale, [{ buyer: 'ada', road: 'lock' }]));
+    }
+    const [{ left_ms }] = await due();
+    expect(left_ms).toBeGreaterThan(EXPIRED_HOLDS_PAUSE_MS - 60_000);
+    expect(left_ms).toBeLessThanOrEqual(EXPIRED_HOLDS_PAUSE_MS);
+    await db.query({
+      text: `UPDATE expired_holds SET last_at = now() - $1 * interval '1 millisecond'`,
+      values: [EXPIRED_HOLDS_PAUSE_MS],
+    });
+    expect(await due()).toEqual([]);
+    await expire(await ledgerOrders(db, sale, [{ buyer: 'ada', road: 'lock' }]));
+    expect([await counted('ada'), await due()]).toEqual([1, []]);
   });
 });
 
