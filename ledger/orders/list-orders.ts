@@ -16,7 +16,7 @@ const LIST_ORDERS = {
       SELECT s.sale_no, s.id AS sale, o.*
       FROM sales s, LATERAL (
         SELECT o.id AS order_id, o.seq, o.buyer, o.currency, o.total, o.reserved_at, o.updated_at,
-          CASE WHEN o.held AND o.expires_at <= expiry_horizon() THEN 'expired' ELSE o.state END AS state
+          CASE WHEN o.held AND o.expires_at <= (SELECT expiry_horizon()) THEN 'expired' ELSE o.state END AS state
         FROM orders o
         WHERE o.sale_no = s.sale_no AND (o.seq, o.id) < (
           CASE WHEN s.sale_no = $4 THEN $5::bigint ELSE 9223372036854775807 END,
@@ -76,7 +76,8 @@ export type ListOrders = {
 
 export async function listOrders(db: Queryable, request: ListOrders): Promise<OrderPage> {
   const { tenant, sale = null, state = null, after, limit } = request;
-  const seen_max = Math.max(limit, request.seen_max ?? ORDERS_SEEN_MAX);
+  // Without a filter everything that is looked at is found.
+  const seen_max = state === null ? limit : Math.max(limit, request.seen_max ?? ORDERS_SEEN_MAX);
   const place = [after?.sale_no ?? null, after?.seq ?? null, after?.order_id ?? null];
   const values = [tenant, sale, state, ...place, seen_max, limit];
   const found = await rows<ListedOrder & OrderPlace & { place: number }>(db, LIST_ORDERS, values);
