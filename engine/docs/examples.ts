@@ -74,6 +74,37 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     as_of: '2027-01-31T12:00:01.000Z',
     source: 'ledger',
   },
+  RefundRequest: { amount: 5_000, reason: 'scratched' },
+  ReturnRequest: { reason: 'too large', restock: true },
+  ShipmentRequest: {
+    carrier: 'DHL',
+    tracking_number: 'JD014600003',
+    tracking_url: 'https://www.dhl.com/track?id=JD014600003',
+  },
+  OrderRefund: {
+    order_id,
+    state: 'confirmed',
+    refund_id: '824ad1f1-ed7e-45bb-8fce-3215d852ff2d',
+    amount: 5_000,
+    currency: 'USD',
+    reason: 'scratched',
+    restocked: false,
+  },
+  OrderList: {
+    orders: [
+      {
+        order_id,
+        sale_id: 'demo',
+        state: 'confirmed',
+        buyer: 'ada',
+        currency: 'USD',
+        total: 25_800,
+        reserved_at: '2027-01-31T12:00:00.000Z',
+        updated_at: '2027-01-31T12:00:00.250Z',
+      },
+    ],
+    next_cursor: null,
+  },
   LiveMessage: {
     id: 'demo',
     state: 'open',
