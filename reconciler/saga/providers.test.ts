@@ -69,7 +69,7 @@ beforeAll(async () => {
       razorpay: { url: `${sandbox.url}/razorpay`, ...keys.razorpay },
       paypal: { url: `${sandbox.url}/paypal`, ...keys.paypal },
     },
-    { timeout_ms: 5_000 },
+    { timeout_ms: 2_000 },
   );
   saga = await startSaga({
     pool: db,
@@ -255,6 +255,55 @@ describe.each(ROWS)('$psp', ({ psp, currency, wallet, voids }) => {
     const over = psp === 'razorpay' ? ['pending', 'unknown'] : ['voided', 'declined'];
     await eventually(async () => expect(over).toContain((await attemptOf(order)).state));
     expect(await witness(order)).toMatchObject({ captured: 0 });
+  });
+
+  test('under faults of every kind each order is paid once or not at all', { timeout: 180_000 }, async () => {
+    await sandbox.admin('faults', {
+      faults: [
+        ...[
+          'error_before',
+          'error_after',
+          'no_answer',
+          'unavailable',
+          'delay',
+          'sticky_before',
+          'sticky_after',
+        ].map((kind) => ({ on: '*', kind, rate: 0.03, delay_ms: 50 })),
+        { on: 'webhook', kind: 'lose', rate: 0.3 },
+        { on: 'webhook', kind: 'double', rate: 0.3 },
+      ],
+      seed: 7,
+    });
+    const tokens = ['pm_ok', 'pm_ok', 'pm_declined', 'pm_error_once', 'pm_timeout', 'pm_slow'];
+    const orders: string[] = [];
+    for (let i = 0; i < 36; i++) orders.push(await checkout('card', tokens[i % tokens.length]));
+    const left = async () => {
+      const { rows } = await db.query<{ ends: string }>({
+        text: `SELECT o.state || ' ' || a.state AS ends FROM orders o LEFT JOIN attempts a ON a.order_id = o.id
+               WHERE o.id = ANY ($1)`,
+        values: [orders],
+      });
+      const ends = ['confirmed captured', 'payment_failed declined'];
+      return rows.filter((row) => !ends.includes(row.ends)).map((row) => row.ends);
+    };
+    await eventually(async () => expect((await left()).length).toBeLessThan(orders.length / 3), 90_000);
+    // The weather clears, and who was to come back in a minute or two comes now.
+    await sandbox.admin('faults', { faults: [] });
+    await eventually(async () => {
+      await db.query({
+        text: 'UPDATE attempts SET next_look_at = now() WHERE order_id = ANY ($1)',
+        values: [orders],
+      });
+      expect(await left()).toEqual([]);
+    }, 60_000);
+    const testimony = await sandbox.testimony();
+    expect(testimony.charged_twice).toEqual([]);
+    for (const order of orders) {
+      const paid = (await stateOf(order)) === 'confirmed';
+      expect(testimony.orders.get(order)).toMatchObject({
+        ...{ captured: paid ? AMOUNT : 0, refunded: 0, unreversed_captures: paid ? 1 : 0, open: 0 },
+      });
+    }
   });
 
   test.runIf(psp === 'razorpay')('UPI: a link for the app, and captured once it approved there', async () => {
