@@ -492,6 +492,33 @@ describe('who may', () => {
     expect((await look(id)).body).toMatchObject({ state: 'confirmed', shipment: null, refunds: [] });
   });
 
+  it('two shops with a sale of the same name: each admin sees and refunds its own, under the same key too', async () => {
+    const tenant = `${t.tenant}-2`;
+    const other = t.buyer('operator', { role: 'admin', tenant });
+    const body = {
+      ...{ id: sale_id, currency: 'USD', limit_per_buyer: 0 },
+      items: [{ sku: 'a', name: 'A', unit_price: 700, qty: 5 }],
+    };
+    expect((await t.call('POST', '/v1/admin/sales', { token: other, body })).status).toBe(201);
+    const mine = await bought();
+    const theirs = (await t.buy(sale_id, { token: t.buyer(undefined, { tenant }) })).body.order_id;
+    const paid = async () => (await look(theirs, other)).body.payments?.[0]?.state;
+    await expect.poll(paid, { timeout: 15_000 }).toBe('captured');
+    const listed = async (token: string) =>
+      (await t.call('GET', `/v1/admin/orders?sale_id=${sale_id}&limit=100`, { token })).body.orders.map(
+        ({ order_id }: { order_id: string }) => order_id,
+      );
+    expect(await listed(other)).toEqual([theirs]);
+    expect(await listed(t.admin)).toContain(mine);
+    expect(await listed(t.admin)).not.toContain(theirs);
+    const key = newKey();
+    expect(refusal(await refund(theirs, {}, key))).toEqual([404, 'not_found']);
+    expect(refusal(await act(mine, 'refund', {}, key, other))).toEqual([404, 'not_found']);
+    expect((await refund(mine, {}, key)).body.amount).toBe(2_000);
+    const own = await act(theirs, 'refund', {}, key, other);
+    expect([own.body.amount, own.headers.get('idempotent-replayed')]).toEqual([700, null]);
+  });
+
   it('a path that names nothing that could be there is a 404 everywhere, and asks no store', async () => {
     for (const named of ['%00', 'a%00b', '%ff', '%2f', '..%2f..', 'a%20b', 'x'.repeat(65)]) {
       for (const path of [`/v1/orders/${named}`, `/v1/sales/${named}`, `/v1/admin/sales/${named}/audit`]) {
