@@ -119,7 +119,7 @@ it('the same order is the same bytes', async () => {
   for (const name of ['Ada Lovelace', 'محمد الخوارزمي']) {
     const one = await make(order({}, name));
     // Whatever was made in between.
-    await make(order(goods('KWD', 33, 3, 'سماعات'), 'موسى Ğ Ж'));
+    await make(order(goods('KWD', 33, 3, 'سماعات'), 'علی Ğ Ж'));
     const two = await make(order({}, name));
     expect(one.pdf.equals(two.pdf)).toBe(true);
   }
@@ -137,6 +137,8 @@ it.each([
 });
 
 it('Arabic and Hebrew are joined and read from right to left', async () => {
+  // The last letter looks like another one in Persian, and is drawn by the same glyph: whoever copies it gets their own.
+  await make(order({}, 'علی'));
   const { pdf, letters_missing } = await make(order({}, 'محمد بن موسى'));
   expect(letters_missing).toBe(false);
   const { texts } = await readPdf(pdf);
