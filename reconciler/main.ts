@@ -99,7 +99,7 @@ async function main(): Promise<void> {
       runOutboxRole({ ...shared, sinks: [createWebhookSink(), notify.sink], give_way }, signal),
       signing_key &&
         runWebhookRole(
-          { ...shared, signing_key, keep_days, target: { local: config.webhook_allow_http } },
+          { ...shared, signing_key, keep_days, target: { local: config.webhook_allow_http }, give_way },
           signal,
         ),
     ]);

@@ -61,7 +61,7 @@ export const WEBHOOK_OPERATIONS: Readonly<Record<string, OperationDoc>> = {
   replay_webhook: {
     tag,
     summary: 'Send events of some time again',
-    description: 'Under their old webhook-id. What is waiting anyway is not sent twice.',
+    description: 'Under their old webhook-id. What waits for its next try is tried at once.',
     answers: { 202: { description: 'They will come.', schema: 'WebhookReplay' } },
     refusals: [...ONE, 'invalid_state'],
   },

@@ -36,7 +36,7 @@ const BEGIN = {
     WHERE r.id = $1 AND r.position IS NULL`,
 };
 
-// One that waits already is left as it is. One that is over begins anew, under its old name: who has it, knows it.
+// One that waits is tried now. One that is over begins anew, under its old name: who has it, knows it.
 const STEP = {
   name: 'webhook_step_replay',
   text: `
@@ -58,9 +58,10 @@ const STEP = {
       WHERE l.at >= r.since AND l.at < r.until AND o.tenant = r.tenant
         AND (r.taken = '{}' OR l.type = ANY (r.taken)) AND (r.types = '{}' OR l.type = ANY (r.types))
       ORDER BY l.id
-      ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'waiting', tries = 0, next_try_at = now(),
-        sending = false, finished_at = NULL, wanted_at = now()
-      WHERE d.state <> 'waiting'
+      ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'waiting', next_try_at = now(), finished_at = NULL,
+        tries = CASE WHEN d.state = 'waiting' THEN d.tries ELSE 0 END,
+        wanted_at = CASE WHEN d.state = 'waiting' THEN d.wanted_at ELSE now() END
+      WHERE NOT d.sending
       RETURNING 1
     )
     UPDATE webhook_replays r SET

@@ -26,6 +26,8 @@ export type WebhookRoleOptions = {
   target: GuardedPostOptions;
   registry: Registry;
   log: Logger;
+  /** Awaited before anything is sent; resolves soon, come what may. */
+  give_way?: () => Promise<void>;
   sender?: Pick<SenderOptions, 'limits' | 'policy' | 'random'>;
   timings?: Partial<WebhookTimings>;
 };
@@ -90,6 +92,7 @@ export async function runWebhookRole(options: WebhookRoleOptions, signal: AbortS
         onError: stepErrors(log, 'webhooks'),
         busy_ms: 0,
         step: async () => {
+          await options.give_way?.();
           // For room, or something to send; what comes within a moment is claimed together.
           if ((await sender.step()) === 0) await heard.wait(timings.poll_ms);
           await pause(GATHER_MS, over);
