@@ -13,6 +13,7 @@ import { installJobs } from '../../payments/jobs/install.ts';
 import { createProviders } from '../../payments/providers.ts';
 import { startTestSandbox, type TestSandbox } from '../../payments/sandbox/testing/start.ts';
 import { loadConfig } from '../../platform/config.ts';
+import { playedProviders } from '../../platform/local/providers.ts';
 import { createLog } from '../../platform/log.ts';
 import { createPool, type Pool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
@@ -102,6 +103,8 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     LOG_LEVEL: 'debug',
     PSP_SANDBOX_URL: sandbox?.url,
     PSP_SANDBOX_SECRET: sandbox?.secret ?? 'no-sandbox',
+    // Every provider, played by the sandbox.
+    ...(sandbox && playedProviders({ settings: {}, secret: sandbox.secret, sandbox_url: sandbox.url })),
     ...options.env,
   });
   let text = '';
@@ -139,7 +142,10 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
       ...{ enqueueAuthorize, trim_age_ms: 3_600_000, grace_ms: 0 },
     });
     const saga = sandbox
-      ? await startSaga({ pool, database_url, providers, registry: new Registry(), log: workers })
+      ? await startSaga({
+          ...{ pool, database_url, providers, registry: new Registry(), log: workers },
+          public_url: 'http://shop.test',
+        })
       : undefined;
     const ending = new AbortController();
     const running = reconciler.run(ending.signal);
