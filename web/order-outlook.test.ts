@@ -56,6 +56,7 @@ describe('an order whose payment waits for the buyer', () => {
     expect(outlookOf(paid({ next_action: redirect, reversal_wanted: true })).move).toBeUndefined();
     const over = outlookOf(paid({ next_action: redirect }, { as_of: later(601) }));
     expect(over).toMatchObject({ title: 'The hold has run out', move: undefined, settled: false });
+    expect(over.held_until).toBeUndefined();
   });
 });
 
@@ -65,6 +66,8 @@ describe('an order that takes long', () => {
     expect(outlookOf(paid({ state: 'unknown' })).title).toBe('This takes longer than usual');
     expect(text(paid({ state: 'unknown' }))).toContain('provider has not given an answer');
     expect(text(order({ as_of: later(20), source: 'reservation' }))).toContain('our books are behind');
+    // By the reservation alone nothing has run out.
+    expect(text(order({ as_of: later(700), source: 'reservation' }))).toContain('not taken from your hold');
     expect(text(order({ as_of: later(20) }))).toContain('has not begun');
     expect(text(paid({}, { as_of: later(20) }))).toContain('never charged twice');
   });
@@ -111,7 +114,7 @@ describe('an order that came to nothing', () => {
     expect(text({ state: 'captured', refunded: 1_000, ...wanted })).toContain('$35.00 is on its way back');
     expect(text({ state: 'authorized', ...wanted })).toContain('is being released');
     expect(text({ state: 'unknown', ...wanted })).toContain('If a payment still arrives');
-    expect(text({ state: 'voided', ...wanted })).toContain('was released');
+    expect(text({ state: 'voided', ...wanted })).toContain('set aside is released');
     expect(text({ state: 'refunded', ...wanted }, { refunded: 4_500 })).toContain('$45.00 was given back');
     expect(outlookOf(order({ state: 'canceled' })).text).toContain('Nothing was charged.');
   });

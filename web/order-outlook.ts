@@ -34,7 +34,7 @@ export function outlookOf(order: Order): Outlook {
   const paying_back = isPayingBack(order);
   const base = {
     ...{ title, mood, cancelable },
-    held_until: mood === 'moving' ? order.reservation?.expires_at : undefined,
+    held_until: mood === 'moving' && !hasRunOut(order) ? order.reservation?.expires_at : undefined,
     settled: mood === 'bad' && !paying_back,
   };
   if (mood === 'moving') return { ...base, ...underWay(order, title, text) };
@@ -62,7 +62,8 @@ function isGoingBack({ state, reversal_wanted }: Payment): boolean {
 
 function underWay(order: Order, title: string, text: string): Pick<Outlook, 'title' | 'text' | 'move'> {
   if (order.state !== 'reserved') return { title, text, move: undefined };
-  if (hasRunOut(order)) {
+  // What the books do not know yet has not run out by them: time that we lose is not taken from the buyer.
+  if (hasRunOut(order) && order.source !== 'reservation') {
     return {
       title: 'The hold has run out',
       text: 'We are finding out whether your payment still made it. If it did not, nothing is charged.',
@@ -104,14 +105,20 @@ function yourTurn({ type, next_action }: Payment): Pick<Outlook, 'title' | 'text
 }
 
 function slow(order: Order, payment: Payment | undefined): Pick<Outlook, 'title' | 'text' | 'move'> {
+  const title = 'This takes longer than usual';
+  if (order.source === 'reservation') {
+    return {
+      title,
+      text: 'Your order is safe, but our books are behind. The payment begins as soon as they have caught up, and the time lost is not taken from your hold. There is nothing you need to do.',
+      move: undefined,
+    };
+  }
   const begun = payment
     ? 'The payment provider has not given an answer yet. We keep asking, and you are never charged twice.'
-    : order.source === 'reservation'
-      ? 'Your order is safe, but our books are behind. The payment begins as soon as they have caught up.'
-      : 'The payment has not begun yet.';
+    : 'The payment has not begun yet.';
   return {
-    title: 'This takes longer than usual',
-    text: `${begun} Your units stay held meanwhile; there is nothing you need to do, and buying again would be a second order.`,
+    title,
+    text: `${begun} Your units stay held until the time is up; what is paid after that is given back. There is nothing you need to do, and buying again would be a second order.`,
     move: undefined,
   };
 }
@@ -148,7 +155,7 @@ function moneyText(order: Order): string {
     return `${back} was given back. Banks may take a few days to show it.`;
   }
   if (payments.some(({ state }) => state === 'voided')) {
-    return 'Nothing was charged: an amount that your bank had set aside was released.';
+    return 'Nothing was charged; what your bank may have set aside is released.';
   }
   return 'Nothing was charged.';
 }
