@@ -323,7 +323,7 @@ async function settled(life: Life, orders: string[]): Promise<string[]> {
   for (const order of orders) {
     const state = await rig.state(order);
     const money = told.orders.get(order);
-    if (!money || money.payments !== 1 || money.captures > 1 || money.open > 0)
+    if (money?.payments !== 1 || money.captures > 1 || money.open > 0)
       wrong.push(`${order} ${JSON.stringify(money)}`);
     const due = state === 'confirmed' ? 1000 - (life.given_back ?? 0) : 0;
     const net = (money?.captured ?? 0) - (money?.refunded ?? 0);
