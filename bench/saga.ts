@@ -7,6 +7,7 @@ import { migrate } from '../ledger/migrate.ts';
 import { installJobs } from '../payments/jobs/install.ts';
 import { removePostgres, startPostgres } from '../platform/local/postgres-server.ts';
 import { createPool } from '../platform/postgres.ts';
+import { lastWill } from '../test/support/last-will.ts';
 import { HELP, type Options, parseOptions, UsageError } from './saga/options.ts';
 import { type Contestant, type RunOptions, type RunResult, runOnce } from './saga/run.ts';
 import type { Tuning } from './saga/worker-settings.ts';
@@ -26,6 +27,7 @@ async function main(options: Options): Promise<boolean> {
   const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
   chmodSync(dir, 0o711);
   const postgres = await startPostgres({ dir: join(dir, 'postgres') });
+  const revoke = lastWill([postgres.pid], dir);
   try {
     await makeTemplate(postgres.url);
     const shared = { postgres, template: TEMPLATE };
@@ -54,6 +56,7 @@ async function main(options: Options): Promise<boolean> {
     await postgres.stop();
     removePostgres(join(dir, 'postgres'));
     rmSync(dir, { recursive: true, force: true });
+    revoke();
   }
 }
 

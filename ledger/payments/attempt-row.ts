@@ -47,6 +47,11 @@ export type AttemptRow = {
 /** An authorization is captured this long before it lapses, whether or not there is a parcel. */
 export const CAPTURE_AHEAD = `interval '1 day'`;
 
+/** From `attempts a` and `orders o`. */
+export const CAPTURE_WANTED = `((SELECT s.capture FROM sales s WHERE s.sale_no = o.sale_no) = 'at_once'
+    OR coalesce(a.capture_by <= now() + ${CAPTURE_AHEAD}, false)
+    OR EXISTS (SELECT FROM shipments p WHERE p.order_id = o.id)) AS capture_wanted`;
+
 /** Columns of AttemptRow from `attempts a` and `orders o`. */
 export const ATTEMPT_COLUMNS = `
   a.id, a.order_id, a.no, a.psp, a.method_type, a.token, a.amount, a.currency, a.state, a.reversal_wanted,
@@ -56,6 +61,4 @@ export const ATTEMPT_COLUMNS = `
   (extract(epoch FROM now() - a.absent_at) * 1000)::float8 AS absent_ms,
   o.state AS order_state, o.road, o.expires_at, o.contact,
   o.state = 'reserved' AND o.expires_at > (SELECT expiry_horizon()) AS payable,
-  ((SELECT s.capture FROM sales s WHERE s.sale_no = o.sale_no) = 'at_once'
-    OR coalesce(a.capture_by <= now() + ${CAPTURE_AHEAD}, false)
-    OR EXISTS (SELECT FROM shipments p WHERE p.order_id = o.id)) AS capture_wanted`;
+  ${CAPTURE_WANTED}`;

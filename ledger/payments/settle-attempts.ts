@@ -13,7 +13,7 @@ import { type Queryable, rows } from '../../platform/postgres.ts';
 import { authorizeOrders } from '../orders/authorize-orders.ts';
 import { confirmOrders } from '../orders/confirm-orders.ts';
 import { failOrders } from '../orders/fail-orders.ts';
-import { ATTEMPT_COLUMNS, type AttemptRow } from './attempt-row.ts';
+import { type AttemptRow, CAPTURE_WANTED } from './attempt-row.ts';
 import { closeRefunds } from './settle-refund.ts';
 import { shipOrders } from './ship-orders.ts';
 
@@ -71,7 +71,8 @@ const SETTLE_ATTEMPTS = {
       ))
       RETURNING a.*
     )
-    SELECT ${ATTEMPT_COLUMNS} FROM settled a JOIN orders o ON o.id = a.order_id`,
+    SELECT a.id, a.order_id, a.state, a.reversal_wanted, o.state AS order_state, o.road, ${CAPTURE_WANTED}
+    FROM settled a JOIN orders o ON o.id = a.order_id`,
 };
 
 export type AttemptNews = {
@@ -95,9 +96,14 @@ export type AttemptNews = {
   final?: boolean;
 };
 
+export type SettledAttempt = Pick<
+  AttemptRow,
+  'id' | 'order_id' | 'state' | 'reversal_wanted' | 'order_state' | 'road' | 'capture_wanted'
+>;
+
 export type Settled = {
   /** The attempts whose row took the news, as they are now; others had nothing to learn from it. */
-  attempts: AttemptRow[];
+  attempts: SettledAttempt[];
   /** Orders that changed, by what they became. */
   authorized: string[];
   confirmed: string[];
@@ -116,7 +122,7 @@ export async function settleAttempts(
 ): Promise<Settled> {
   const ids = news.map((item) => item.id);
   await rows(tx, LOCK_ORDERS_OF_ATTEMPTS, [ids]);
-  const attempts = await rows<AttemptRow>(tx, SETTLE_ATTEMPTS, [
+  const attempts = await rows<SettledAttempt>(tx, SETTLE_ATTEMPTS, [
     ids,
     news.map((item) => item.state),
     news.map((item) => item.psp_ref ?? null),

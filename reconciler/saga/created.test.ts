@@ -198,8 +198,15 @@ test('names are stored for attempts that may still be paid, and only the first',
     values: [canceled],
   });
   await pastDeadline(rig.db, [over]);
+  // Its buyer may try another card, but this try is over.
+  const [declined] = await rig.orders(['pm_ok'], { road: 'lock' });
+  await rig.db.query({
+    text: `INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, state)
+           SELECT id, 1, 'sandbox', 'card', 'pm_declined', total, currency, 'declined' FROM orders WHERE id = $1`,
+    values: [declined],
+  });
   const ids: string[] = [];
-  for (const order of [open, canceled, over, paid]) ids.push((await rig.attempts(order))[0].id);
+  for (const order of [open, canceled, over, paid, declined]) ids.push((await rig.attempts(order))[0].id);
   const made = [...ids, randomUUID()].map((id) => ({ id, psp_ref: `name of ${id}` }));
   expect([...(await storeReferences(rig.db, made))]).toEqual([ids[0]]);
   expect([...(await storeReferences(rig.db, made))]).toEqual([ids[0]]);

@@ -4,7 +4,12 @@
  */
 import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
-import { type AttemptNews, type Settled, settleAttempts } from '../../ledger/payments/settle-attempts.ts';
+import {
+  type AttemptNews,
+  type Settled,
+  type SettledAttempt,
+  settleAttempts,
+} from '../../ledger/payments/settle-attempts.ts';
 import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
 import { QUEUE_SETTINGS } from '../../payments/jobs/queues.ts';
 import { type Pool, type Queryable, withTransaction } from '../../platform/postgres.ts';
@@ -67,7 +72,7 @@ function needsJob({ attempt, retry }: Settlement): boolean {
 async function failUnpaid(
   tx: Queryable,
   news: readonly AttemptNews[],
-  moved: readonly AttemptRow[],
+  moved: readonly SettledAttempt[],
   before: ReadonlyMap<string, AttemptRow>,
   result: Settle,
 ): Promise<void> {
@@ -84,7 +89,7 @@ async function failUnpaid(
 
 async function enqueueNext(
   tx: Queryable,
-  moved: readonly AttemptRow[],
+  moved: readonly SettledAttempt[],
   settled: Settled,
   before: ReadonlyMap<string, AttemptRow>,
 ): Promise<void> {
@@ -103,6 +108,6 @@ async function enqueueNext(
   await enqueueAttempts(tx, 'saga-capture', idsOf(due));
 }
 
-function idsOf(attempts: readonly AttemptRow[]): string[] {
+function idsOf(attempts: readonly SettledAttempt[]): string[] {
   return attempts.map((attempt) => attempt.id);
 }

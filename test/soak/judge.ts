@@ -16,6 +16,14 @@ type Row = {
   told_back: number;
 };
 
+/** Payments under way, without those that wait for their parcel. */
+export async function underWay(db: Pool): Promise<number> {
+  const { rows } = await db.query<{ under_way: number }>(`
+    SELECT count(*) AS under_way FROM attempts a JOIN orders o ON o.id = a.order_id
+    WHERE a.unfinished AND NOT (a.state = 'authorized' AND o.state = 'confirmed')`);
+  return rows[0].under_way;
+}
+
 /** Work that is left: attempts and refunds that have not come to their end, webhooks that are not settled. */
 export async function leftToDo(db: Pool): Promise<number> {
   const { rows } = await db.query<{ left: number }>(`

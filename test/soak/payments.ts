@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { migrate } from '../../ledger/migrate.ts';
 import { removePostgres, startPostgres } from '../../platform/local/postgres-server.ts';
+import { lastWill } from '../support/last-will.ts';
 import { soak } from './soak.ts';
 
 const HELP = `Usage: npm run soak:payments -- [options]
@@ -40,6 +41,7 @@ async function main(): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'stampede-soak-'));
   chmodSync(dir, 0o711);
   const postgres = await startPostgres({ dir: join(dir, 'postgres') });
+  const revoke = lastWill([postgres.pid], dir);
   try {
     await migrate(postgres.url);
     let said = 0;
@@ -60,6 +62,7 @@ async function main(): Promise<number> {
     await postgres.stop();
     removePostgres(join(dir, 'postgres'));
     rmSync(dir, { recursive: true, force: true });
+    revoke();
   }
 }
 

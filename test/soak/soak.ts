@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { act, ingest, openSales, type SoakOrder } from './deeds.ts';
-import { judge, leftToDo } from './judge.ts';
+import { judge, leftToDo, underWay } from './judge.ts';
 import { faultsOf, planOrders, seeded } from './plan.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -57,7 +57,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     killing = killAgainAndAgain(world, running, options);
     const orders: SoakOrder[] = [];
     for (let at = 0; at < plan.length; at += CHUNK) {
-      while ((await leftToDo(world.db)) > UNDER_WAY_MAX) await sleep(50);
+      while ((await underWay(world.db)) > UNDER_WAY_MAX) await sleep(50);
       const chunk = await ingest(world, sales, plan.slice(at, at + CHUNK));
       orders.push(...chunk);
       for (const order of chunk) for (const deed of order.deeds) doLater(world, order, deed, deeds);
