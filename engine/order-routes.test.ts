@@ -181,6 +181,24 @@ describe('the stepwise road', () => {
     expect((await order(token, order_id)).body.state).toBe('reserved');
   });
 
+  it('a method that the sale’s provider does not take, or cannot hold until shipment: 400, and no try is used up', async () => {
+    const token = t.buyer();
+    const by = async (type: string, change: object) => {
+      const order_id = await lock(token, await t.sale(change));
+      const body = { order_id, payment_method: { type, token: 'pm_ok' } };
+      const answer = await t.call('POST', '/v1/payment/initiate', { token, key: newKey(), body });
+      return [...refusal(answer), answer.body.errors, (await order(token, order_id)).body.payments];
+    };
+    const refused = (message: RegExp) => [
+      ...[400, 'invalid_request'],
+      [{ path: '/payment_method/type', message: expect.stringMatching(message) }],
+      [],
+    ];
+    expect(await by('upi', { psp: 'stripe' })).toEqual(refused(/^stripe takes card, wallet, not upi$/));
+    const held = { psp: 'midtrans', currency: 'IDR', capture: 'on_shipment' };
+    expect(await by('wallet', held)).toEqual(refused(/until shipment it can be held for card$/));
+  });
+
   it('a hold that is over: 410 for everything but looking', async () => {
     const brief = await t.sale({ hold_seconds: 1 });
     const token = t.buyer();

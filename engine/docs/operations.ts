@@ -73,7 +73,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
     tag: 'Buying',
     summary: 'Start paying a reserved order',
     description:
-      'The hold is extended once. The same key finds the same payment; another try takes a new key.',
+      'The hold is extended once. The same key finds the same payment; another try takes a new key. A method that the provider of the sale does not take: 400, and no try is used up.',
     answers: {
       200: {
         description: 'The outcome is known: see `payment.state`.',

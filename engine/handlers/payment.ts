@@ -5,12 +5,13 @@ import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import { attemptsById } from '../../ledger/payments/find-attempts.ts';
 import { type StartedPayment, startPayment } from '../../ledger/payments/start-payment.ts';
 import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
+import { refusePayment } from '../../payments/providers.ts';
 import type { Caller } from '../access/caller.ts';
 import { LedgerUnavailable } from '../ledger-guard.ts';
 import { onceIngested } from '../orders/once-ingested.ts';
 import { isOpen, paymentView, waitsForBuyer } from '../orders/payment-view.ts';
 import { iso, json, type Reply, refuse } from '../reply.ts';
-import type { Handler } from '../route.ts';
+import { type Handler, invalid } from '../route.ts';
 import type { InitiateBody } from '../schemas/requests.ts';
 import type { Services } from './services.ts';
 
@@ -33,6 +34,7 @@ export function paymentHandlers(services: Pick<Services, 'db' | 'ledger' | 'find
           ...order,
           ...{ attempt_id, payment_method, psp: providers.chosen.name },
           ...{ extension_ms: PAYMENT_EXTENSION_MS, look_again_ms: LOOK_AGAIN_MS },
+          refusal: (terms) => refusePayment(providers, terms)?.reason,
         },
         (tx, attempt) => enqueueAttempts(tx, 'saga-look', [attempt.id]),
       ),
@@ -71,6 +73,8 @@ function refused(outcome: Exclude<StartedPayment, { attempt: AttemptRow } | { ki
       return refuse('idempotency_key_reused');
     case 'invalid_state':
       return refuse('invalid_state', { members: { state: outcome.state } });
+    case 'not_supported':
+      return invalid([{ path: '/payment_method/type', message: outcome.reason }]);
     case 'attempts_used_up':
       return refuse('invalid_state', {
         detail: 'This order was tried to pay as often as an order can be.',

@@ -9,7 +9,7 @@
  */
 import { ATTEMPTS_MAX } from '../../domain/limits.ts';
 import type { OrderState } from '../../domain/order-machine.ts';
-import type { PaymentMethod } from '../../domain/types.ts';
+import type { Capture, PaymentMethod } from '../../domain/types.ts';
 import { type Pool, type Queryable, rows, withTransaction } from '../../platform/postgres.ts';
 import type { AttemptRow } from './attempt-row.ts';
 import { attemptsById, attemptsOfOrders } from './find-attempts.ts';
@@ -17,7 +17,7 @@ import { attemptsById, attemptsOfOrders } from './find-attempts.ts';
 const LOCK = {
   name: 'start_payment_lock',
   text: `
-    SELECT o.state, o.total, o.currency, o.expires_at <= expiry_horizon() AS over, s.psp
+    SELECT o.state, o.total, o.currency, o.expires_at <= expiry_horizon() AS over, s.psp, s.capture
     FROM orders o JOIN sales s USING (sale_no)
     WHERE o.tenant = $1 AND o.id = $2 AND o.buyer = $3 FOR NO KEY UPDATE OF o`,
 };
@@ -52,6 +52,8 @@ export type StartPayment = {
   extension_ms: number;
   /** When the sweep is to look at the attempt if nothing else happens, ms. */
   look_again_ms: number;
+  /** Why the provider can't be paid like that; undefined if it can. Absent: nobody asks. */
+  refusal?: (terms: AttemptTerms) => string | undefined;
 };
 
 type LockedOrder = {
@@ -61,6 +63,15 @@ type LockedOrder = {
   over: boolean;
   /** The sale's own provider. */
   psp: string | null;
+  capture: Capture;
+};
+
+/** What a payment would be made of. */
+export type AttemptTerms = {
+  psp: string;
+  currency: string;
+  capture: Capture;
+  method: PaymentMethod['type'];
 };
 
 export type StartedPayment =
@@ -74,7 +85,9 @@ export type StartedPayment =
   | { kind: 'not_found' }
   | { kind: 'over' }
   | { kind: 'invalid_state'; state: OrderState }
-  | { kind: 'attempts_used_up' };
+  | { kind: 'attempts_used_up' }
+  /** Nothing was begun, and no try used up. */
+  | { kind: 'not_supported'; reason: string };
 
 export function startPayment(
   pool: Pool,
@@ -101,8 +114,12 @@ export function startPayment(
     if (attempts.length >= ATTEMPTS_MAX) return { kind: 'attempts_used_up' };
 
     const { type, token } = request.payment_method;
+    const psp = order.psp ?? request.psp;
+    const { currency, capture } = order;
+    const reason = request.refusal?.({ psp, currency, capture, method: type });
+    if (reason !== undefined) return { kind: 'not_supported', reason };
     const no = attempts.length + 1;
-    const values = [order_id, no, order.psp ?? request.psp, type, token, order.total, order.currency];
+    const values = [order_id, no, psp, type, token, order.total, order.currency];
     await rows(tx, INSERT, [...values, request.look_again_ms, request.attempt_id ?? null]);
     await rows(tx, EXTEND, [order_id, request.extension_ms]);
     const attempt = (await attemptsOfOrders(tx, [order_id])).find((a) => a.no === no);
