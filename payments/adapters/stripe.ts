@@ -36,7 +36,8 @@ const CAPABILITIES: Capabilities = {
   authorization_days: 7,
 };
 
-const TIMEOUT_MS = 20_000;
+/** A step is two calls at most, and has to end while its job is still ours. */
+const TIMEOUT_MS = 12_000;
 const CONNECTIONS_MAX = 64;
 /** What the sums of a payment are read from. */
 const WHOLE = ['latest_charge.refunds'];
