@@ -1,7 +1,6 @@
 /** Providers that make a payment first and charge nothing until it is confirmed: its name is stored in between. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { expireDue } from '../../ledger/orders/expire-due.ts';
 import { storeReferences } from '../../ledger/payments/store-references.ts';
 import type { Psp } from '../../payments/port.ts';
 import type { Providers } from '../../payments/providers.ts';
@@ -65,14 +64,6 @@ async function reference(order: string): Promise<string | null> {
   return rows[0]?.psp_ref ?? null;
 }
 
-async function end(order: string): Promise<void> {
-  await pastDeadline(rig.db, [order]);
-  await eventually(async () => {
-    await expireDue(rig.db, { limit: 10 });
-    expect(await rig.state(order)).toBe('expired');
-  });
-}
-
 async function run(providers: Providers, order: string): Promise<void> {
   await sagaParts(rig.db, providers).handlers['saga-authorize']({ order_ids: [order] }, soon());
 }
@@ -108,7 +99,7 @@ test('its order ends before the name is stored: never confirmed, and nothing is 
   const [order] = await rig.orders(['pm_ok']);
   const under_way = run(providers, order);
   await eventually(async () => expect(asked).toEqual(['create']));
-  await end(order);
+  await rig.expire(order);
   const [{ id }] = await rig.attempts(order);
   await sagaParts(rig.db, providers).handlers['saga-reverse']({ attempt_ids: [id] }, soon());
   expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]);
@@ -130,7 +121,7 @@ test('its order ends between the name and the confirmation: given up by its name
   const [order] = await rig.orders(['pm_ok']);
   const under_way = run(providers, order);
   await eventually(async () => expect(await reference(order)).toMatch(/^made-/));
-  await end(order);
+  await rig.expire(order);
   await rig.start({ providers });
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]));
   open();

@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { expireDue } from '../../ledger/orders/expire-due.ts';
 import { enqueueAttempts, enqueueAuthorize } from '../../payments/jobs/enqueue.ts';
 import type { Psp } from '../../payments/port.ts';
 import type { Providers } from '../../payments/providers.ts';
@@ -172,8 +171,7 @@ test('the provider is down for longer than a hold: the order expires, and nothin
   const [order] = await rig.orders(['pm_ok']);
   await rig.enqueue([order]);
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'unknown' }]));
-  await pastDeadline(rig.db, [order]);
-  await expireDue(rig.db, { limit: 10 });
+  await rig.expire(order);
   await rig.sandbox.admin('faults', { faults: [] });
   await eventually(async () => {
     expect(await rig.attempts(order)).toMatchObject([{ state: 'voided', reversal_wanted: true }]);
@@ -228,8 +226,7 @@ test('an order that ends while its payment is looked up is reversed at once, not
   await slow.handlers['saga-authorize']({ order_ids: [order] }, soon());
   const [{ id }] = await rig.attempts(order);
   const looking = slow.handlers['saga-look']({ attempt_ids: [id] }, soon());
-  await pastDeadline(rig.db, [order]);
-  await expireDue(rig.db, { limit: 10 });
+  await rig.expire(order);
   open();
   await looking;
   expect(await jobs('saga-reverse', 'created')).toBe(1);
@@ -249,8 +246,7 @@ test('an authorization still on its way when its order is reversed comes to noth
   const [order] = await rig.orders(['pm_ok']);
   const under_way = slow.handlers['saga-authorize']({ order_ids: [order] }, soon());
   await eventually(async () => expect(await rig.attempts(order)).toHaveLength(1));
-  await pastDeadline(rig.db, [order]);
-  await expireDue(rig.db, { limit: 10 });
+  await rig.expire(order);
   await rig.start();
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]));
   open();
@@ -309,8 +305,7 @@ test('another amount than asked for is not settled: counted, not confirmed, and 
     );
   });
   expect(await rig.state(order)).toBe('reserved');
-  await pastDeadline(rig.db, [order]);
-  await expireDue(rig.db, { limit: 10 });
+  await rig.expire(order);
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]));
   expect(await money(order)).toMatchObject({ captured: 0, open: 0 });
 });

@@ -150,7 +150,7 @@ test('authorized when the hold is just over: not confirmed, and the money goes b
   await pastDeadline(rig.db, [order]);
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'authorized' }]));
   expect(await rig.state(order)).toBe('reserved');
-  await expireDue(rig.db, { limit: 100 });
+  await rig.expire(order);
   await eventually(async () => expect(await rig.attempts(order)).toMatchObject([{ state: 'voided' }]));
   expect(await rig.state(order)).toBe('expired');
   expect(await money(order)).toMatchObject({ captured: 0, open: 0 });

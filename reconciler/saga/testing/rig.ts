@@ -2,6 +2,7 @@
 import { Registry } from 'prom-client';
 import { vi } from 'vitest';
 import { beat } from '../../../ledger/heartbeat.ts';
+import { expireDue } from '../../../ledger/orders/expire-due.ts';
 import { enqueueAuthorize } from '../../../payments/jobs/enqueue.ts';
 import { installJobs } from '../../../payments/jobs/install.ts';
 import { createProviders, type Providers } from '../../../payments/providers.ts';
@@ -12,6 +13,7 @@ import { type Pool, withTransaction } from '../../../platform/postgres.ts';
 import {
   ledgerOrders,
   ledgerSale,
+  pastDeadline,
   setHeartbeat,
   type TestOrder,
   type TestSale,
@@ -34,6 +36,8 @@ export type SagaRig = {
   enqueue(orderIds: readonly string[]): Promise<void>;
   attempts(orderId: string): Promise<AttemptView[]>;
   state(orderId: string): Promise<string>;
+  /** Its hold is over and swept. Somebody may be deciding about it just now: then it is swept again. */
+  expire(orderId: string): Promise<void>;
   /** Units reserved and sold, and units given back by movements, of the sale's one SKU. */
   stock(): Promise<{ reserved: number; sold: number; to_available: number; from_held: number }>;
   close(): Promise<void>;
@@ -127,6 +131,17 @@ export async function sagaRig(provider: TestProvider): Promise<SagaRig> {
         values: [orderId],
       });
       return rows[0].state;
+    },
+    async expire(orderId) {
+      await pastDeadline(db, [orderId]);
+      await eventually(async () => {
+        await expireDue(db, { limit: 100 });
+        const { rows } = await db.query<{ state: string }>({
+          text: 'SELECT state FROM orders WHERE id = $1',
+          values: [orderId],
+        });
+        if (rows[0].state !== 'expired') throw new Error(`${orderId} is ${rows[0].state}`);
+      });
     },
     async stock() {
       const { rows } = await db.query<{
