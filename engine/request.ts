@@ -17,6 +17,7 @@ export type Head = {
   idempotency_key: string;
   forwarded_for: string;
   if_none_match: string;
+  accept_encoding: string;
   /** The client's own name for this request, if it gave one. */
   offered_id: string;
   content_length: string;
@@ -39,6 +40,7 @@ export function emptyHead(method: string): Head {
     idempotency_key: '',
     forwarded_for: '',
     if_none_match: '',
+    accept_encoding: '',
     offered_id: '',
     content_length: '',
     transfer_encoding: '',
@@ -69,6 +71,9 @@ export function takeHeader(head: Head, name: string, value: string): void {
       break;
     case 'if-none-match':
       head.if_none_match = value;
+      break;
+    case 'accept-encoding':
+      head.accept_encoding = value;
       break;
     case 'request-id':
       head.offered_id = value;

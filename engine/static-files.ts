@@ -1,7 +1,8 @@
-/** Files of a page, read once at start: answered from memory, with an ETag over their content. */
+/** Files of a page, read and compressed once at start: answered from memory, with an ETag over their content. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { Answer } from './reply.ts';
 import { type Head, queryValue } from './request.ts';
 
@@ -20,7 +21,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** By path from `/`. */
 export type StaticFiles = ReadonlyMap<string, StaticFile>;
-export type StaticFile = { bytes: Buffer; content_type: string; etag: string };
+/** `gzip` where that is smaller. */
+export type StaticFile = { bytes: Buffer; gzip: Buffer | undefined; content_type: string; etag: string };
 
 /** Everything in `folder` of a type that pages are made of; `index.html` also under its folder's own path. */
 export function readStaticFiles(folder: string): StaticFiles {
@@ -31,7 +33,10 @@ export function readStaticFiles(folder: string): StaticFiles {
 
 export function staticFile(bytes: Buffer, content_type: string): StaticFile {
   const digest = createHash('sha256').update(bytes).digest('base64url');
-  return { bytes, content_type, etag: `"${digest.slice(0, 27)}"` };
+  // Fonts and pictures are compressed already.
+  const packed = /^(text|application)\/|svg/.test(content_type) ? gzipSync(bytes, { level: 9 }) : bytes;
+  const gzip = packed.length < bytes.length ? packed : undefined;
+  return { bytes, gzip, content_type, etag: `"${digest.slice(0, 27)}"` };
 }
 
 function readInto(files: Map<string, StaticFile>, folder: string, path: string): void {
@@ -54,15 +59,22 @@ function readInto(files: Map<string, StaticFile>, folder: string, path: string):
  * `policy` is the Content-Security-Policy.
  */
 export function answerFile(file: StaticFile, head: Head, policy: string): Answer {
+  const packed = file.gzip && GZIP.test(head.accept_encoding) ? file.gzip : undefined;
+  // Another encoding is another representation, and has a tag of its own.
+  const etag = packed ? file.etag.replace(/"$/, '-gzip"') : file.etag;
   const headers = [
-    ...['ETag', file.etag, 'Cache-Control', 'no-cache'],
+    ...['ETag', etag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding'],
     ...['Content-Security-Policy', policy],
     ...['X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer'],
   ];
-  const known = head.if_none_match.split(',').some((tag) => tag.trim().replace(/^W\//, '') === file.etag);
+  const known = head.if_none_match.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
   if (known) return { status: 304, body: '', content_type: '', headers };
-  return { status: 200, body: file.bytes, content_type: file.content_type, headers };
+  if (packed) headers.push('Content-Encoding', 'gzip');
+  return { status: 200, body: packed ?? file.bytes, content_type: file.content_type, headers };
 }
+
+/** Taken, unless it is named with a weight of 0. */
+const GZIP = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i;
 
 /**
  * A bank's or a wallet's page may lead its buyer back with a form (Razorpay, Midtrans' 3-D Secure). What the form says is
