@@ -286,6 +286,16 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency, foreign, aged, app
     expect((await psp.authorize({ ...request, idempotency_key })).kind).toBe('approved');
   });
 
+  test('an authorization that its provider let go reads voided, and a capture of it is refused', async () => {
+    const { request, step } = await authorized();
+    expect(await sandbox.admin('lapse', { reference: request.reference })).toEqual({ lapsed: 1 });
+    const known = await statusOf(request);
+    expect(['voided', 'declined', 'refunded']).toContain(known);
+    const outcome = await psp.capture(step('capture'));
+    expect(outcome.kind).toBe('declined');
+    expect((await sandbox.testimony()).orders.get(request.order_id)?.captures).toBe(0);
+  });
+
   test('captured although the answer was a 500: a look tells', async () => {
     const { request, step } = await authorized();
     await sandbox.admin('faults', { faults: [{ on: 'capture', kind: 'error_after', times: 1 }] });

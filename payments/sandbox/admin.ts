@@ -8,6 +8,7 @@
  *     POST /admin/settings {events?, late_ms?, slow_ms?, upi_ms?, time_scale?}
  *     POST /admin/release {reference?}           late payments succeed now
  *     POST /admin/decide {reference, approve}    what the buyer decides on the hosted page
+ *     POST /admin/lapse {reference}              an authorization is over before it was captured
  *     POST /admin/forget-keys                    as a provider does after a day
  */
 import { FAULT_KINDS, FAULT_TARGETS, type Fault } from './faults.ts';
@@ -76,6 +77,12 @@ async function act(sandbox: Sandbox, what: string, text: string): Promise<object
       for (const payment of payments) sandbox.bank.decide(payment, body.approve !== false);
       await sandbox.written();
       return { decided: payments.length };
+    }
+    case 'lapse': {
+      const payments = await sandbox.byReference(reference ?? '');
+      const lapsed = payments.filter((payment) => sandbox.bank.lapse(payment)).length;
+      await sandbox.written();
+      return { lapsed };
     }
     case 'forget-keys':
       await sandbox.forgetKeys();

@@ -19,6 +19,8 @@ export type Bank = {
   decide(payment: SandboxPayment, approved: boolean): void;
   /** Late payments succeed now: one by its reference, or all. Returns how many. */
   release(reference?: string): number;
+  /** The provider itself lets an authorization go that was not captured, as after its days are over. */
+  lapse(payment: SandboxPayment): boolean;
   close(): void;
 };
 
@@ -83,6 +85,11 @@ export function createBank(
         .filter((payment) => !payment.challenge && (!reference || payment.reference === reference));
       for (const payment of late) goOn(payment);
       return late.length;
+    },
+    lapse(payment) {
+      if (payment.status !== 'authorized') return false;
+      put({ ...payment, status: 'voided' }, false);
+      return true;
     },
     close() {
       for (const timer of timers.values()) clearTimeout(timer);

@@ -85,6 +85,15 @@ test('HEAD is answered with the length and without the body', async () => {
   expect(await exchange(`HEAD / HTTP/1.1\r\n${CLOSE}\r\n`)).toMatch(/content-length: 8\r\n[\s\S]*\r\n\r\n$/);
 });
 
+test('a caller that has sent all it will send still gets its answer', async () => {
+  seen = [];
+  const socket = connect(port, '127.0.0.1');
+  socket.end('GET /slow HTTP/1.1\r\n\r\n');
+  let received = '';
+  for await (const bytes of socket) received += bytes;
+  expect(received).toMatch(/^HTTP\/1\.1 200/);
+});
+
 test('a caller that goes away while an answer never comes is forgotten', async () => {
   const socket = connect(port, '127.0.0.1');
   seen = [];

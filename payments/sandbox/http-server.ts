@@ -35,7 +35,8 @@ export type HttpServerOptions = {
   refuse: (http_status: number) => HttpReply;
 };
 
-type Connection = { socket: Socket; received: Buffer | undefined; busy: boolean };
+/** `ended`: its caller sends no more, and still reads. */
+type Connection = { socket: Socket; received: Buffer | undefined; busy: boolean; ended: boolean };
 type Head = { request: HttpRequest; length: number; keep: boolean };
 
 const HEAD_BYTES_MAX = 16 * 1024;
@@ -47,11 +48,15 @@ export function startHttpServer(options: HttpServerOptions): Promise<HttpServer>
   const keep_alive = `keep-alive: timeout=${Math.floor(options.idle_ms / 1_000)}\r\n`;
 
   function connected(socket: Socket): void {
-    const connection: Connection = { socket, received: undefined, busy: false };
+    const connection: Connection = { socket, received: undefined, busy: false, ended: false };
     open.add(socket);
     socket.setTimeout(options.idle_ms, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('close', () => open.delete(socket));
+    socket.on('end', () => {
+      connection.ended = true;
+      if (!connection.busy) socket.end();
+    });
     socket.on('data', (bytes: Buffer) => {
       connection.received = connection.received ? Buffer.concat([connection.received, bytes]) : bytes;
       if (!connection.busy) next(connection);
@@ -80,12 +85,14 @@ export function startHttpServer(options: HttpServerOptions): Promise<HttpServer>
     head.request.text = head.length === 0 ? '' : received.toString('utf8', start, whole);
     connection.received = received.length > whole ? received.subarray(whole) : undefined;
     connection.busy = true;
-    void options.handle(head.request).then((reply) => {
+    const answer = options.handle(head.request).then((reply) => {
       if (reply === 'never') return;
       send(connection, reply, head);
       connection.busy = false;
       if (connection.received) next(connection);
+      if (connection.ended && !connection.busy) connection.socket.end();
     });
+    answer.catch(() => connection.socket.destroy());
   }
 
   function send(
@@ -114,7 +121,7 @@ export function startHttpServer(options: HttpServerOptions): Promise<HttpServer>
     send(connection, options.refuse(http_status), { request, keep: false });
   }
 
-  const server: Server = createServer({ noDelay: true }, connected);
+  const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, connected);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () =>
