@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Answered, newKey, startTestEngine, type TestEngine } from '../test/support/engine.ts';
 
 let t: TestEngine;
@@ -10,6 +10,8 @@ beforeAll(async () => {
   held_sale = await t.sale({ capture: 'on_shipment' });
 });
 afterAll(() => t.stop());
+// A test that fails must not leave its provider down for the next.
+afterEach(() => t.sandbox?.admin('faults', { faults: [] }));
 
 const refusal = ({ status, body }: Answered) => [status, body.code];
 const look = (id: string, token = t.admin) => t.call('GET', `/v1/admin/orders/${id}`, { token });
