@@ -96,7 +96,11 @@ const MESSAGES: Readonly<Record<string, Words>> = {
     text: 'Nothing was bought. Reload the page to see what is.',
     next: 'reload',
   }),
-  rate_limited: () => ({ title: 'That was a lot of requests', text: 'Wait a moment.', next: 'try_again' }),
+  rate_limited: ({ detail }) => ({
+    title: 'Not so fast',
+    text: detail ?? 'That was a lot of requests. Wait a moment.',
+    next: 'try_again',
+  }),
   unavailable: () => ({
     title: 'The shop does not answer at the moment',
     text: 'Asking again is safe: you cannot buy twice.',

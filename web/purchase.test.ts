@@ -91,6 +91,13 @@ describe('a press of Buy', () => {
     expect(keys).toHaveLength(1);
   });
 
+  it('ends at a pause that nobody would sit and wait for', async () => {
+    const { options, keeper, keys } = counter(refused(429, 'rate_limited', 600_000));
+    expect((await settle(newPurchase(body), options)).kind).toBe('refused');
+    expect(keeper.read()).toBeUndefined();
+    expect(keys).toHaveLength(1);
+  });
+
   it('is still kept when the buyer stops waiting', async () => {
     const stop = new AbortController();
     const { options, keeper } = counter({ kind: 'lost' });

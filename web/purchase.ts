@@ -69,13 +69,13 @@ export async function settle(purchase: Purchase, options: SettleOptions): Promis
       return { kind: 'bought', accepted: answer.body };
     }
     problem = answer.kind === 'refused' ? answer.problem : undefined;
-    if (problem && !mayPass(problem)) {
+    const asked_ms = answer.kind === 'refused' ? (answer.retry_after_ms ?? 0) : 0;
+    if (problem && !mayPass(problem, asked_ms)) {
       keeper.clear();
       return { kind: 'refused', problem };
     }
     // Waiting at least as long as asked to, and not all at once with everybody else.
     const backoff_ms = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (tries - 1)) * (0.5 + random() / 2);
-    const asked_ms = answer.kind === 'refused' ? (answer.retry_after_ms ?? 0) : 0;
     const wait_ms = asked_ms > 0 ? asked_ms + random() * 500 : backoff_ms;
     options.onWaiting?.({ tries, wait_ms, problem });
     await sleep(wait_ms, signal);
@@ -83,9 +83,12 @@ export async function settle(purchase: Purchase, options: SettleOptions): Promis
   return { kind: 'unsettled', problem };
 }
 
+/** Nobody watches a page that waits for longer. */
+const PATIENCE_MS = 60_000;
+
 /** Refusals that the same request may outlive. All others are final, and the key is done with. */
-function mayPass(problem: Problem): boolean {
-  return problem.status >= 500 || problem.status === 429;
+function mayPass(problem: Problem, asked_ms: number): boolean {
+  return problem.status >= 500 || (problem.status === 429 && asked_ms <= PATIENCE_MS);
 }
 
 function sleepFor(ms: number, signal?: AbortSignal): Promise<void> {

@@ -92,8 +92,9 @@ export function checkoutHandlers(
 }
 
 function pauseRefusal(left_ms: number): Refusal {
+  const minutes = Math.ceil(left_ms / 60_000);
   return refuse('rate_limited', {
-    detail: 'Too many of your reservations in this sale ran out unpaid. Wait as long as Retry-After says.',
+    detail: `Too many of your reservations in this sale ran out unpaid. You can buy again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`,
     retry_after_seconds: Math.ceil(left_ms / 1000),
   });
 }
