@@ -481,11 +481,12 @@ describe('processes', () => {
       expect(deliveries.map((one) => one.state)).toEqual(Array(6).fill('delivered'));
     });
     const seen = idsOf(rig.receiver.received);
-    expect(seen).toHaveLength(8);
+    expect(new Set(seen).size).toBe(6);
     for (const order of orders) {
       const names = (await eventsOf(order)).map((event) => event.name);
       expect([...new Set(seen)].filter((id) => names.includes(String(id)))).toEqual(names);
-      expect(seen.filter((id) => id === names[0])).toHaveLength(2);
+      // Once to each worker at least: the lease is short here, and a busy machine may outlast it.
+      expect(seen.filter((id) => id === names[0]).length).toBeGreaterThanOrEqual(2);
     }
     next.kill('SIGKILL');
     await once(next, 'exit');
