@@ -216,7 +216,7 @@ CREATE TABLE orders (
   CONSTRAINT orders_limit_units_check CHECK ((limit_units >= 0)),
   CONSTRAINT orders_road_check CHECK ((road = ANY (ARRAY['checkout'::text, 'lock'::text]))),
   CONSTRAINT restock_is_a_refund CHECK (((state = 'refunded'::text) OR (NOT restock)))
-) WITH (fillfactor=80);
+) WITH (fillfactor=50);
 
 CREATE TABLE outbox_cursors (
   sink text COLLATE "C" NOT NULL,
@@ -425,55 +425,62 @@ CREATE OR REPLACE FUNCTION public.attempts_changed()
  SET enable_material TO 'off'
 AS $function$
 DECLARE
-  ids uuid[];
   froms text[];
   tos text[];
-  given_back bigint[];
+  order_ids text[];
+  details jsonb[];
   unwanted text;
   refused text;
 BEGIN
-  -- Grouped and not joined, as in orders_updated.
-  SELECT array_agg(id) FILTER (WHERE was <> becomes), array_agg(was) FILTER (WHERE was <> becomes),
-    array_agg(becomes) FILTER (WHERE was <> becomes), array_agg(refunded) FILTER (WHERE was <> becomes),
+  -- Grouped and not joined, as in orders_updated. Of the same attempt the row before tells what was given back already.
+  SELECT array_agg(was) FILTER (WHERE was <> becomes), array_agg(becomes) FILTER (WHERE was <> becomes),
+    array_agg(order_id) FILTER (WHERE was <> becomes),
+    array_agg(CASE becomes
+      WHEN 'declined' THEN jsonb_build_object('code', decline_code)
+      WHEN 'refunded' THEN jsonb_build_object('amount', amount - given_back, 'currency', currency)
+      ELSE jsonb_build_object('amount', amount, 'currency', currency)
+    END) FILTER (WHERE was <> becomes),
     min(id::text) FILTER (WHERE was_wanted AND NOT is_wanted)
-  INTO ids, froms, tos, given_back, unwanted
+  INTO froms, tos, order_ids, details, unwanted
   FROM (
-    SELECT id, max(was) AS was, max(becomes) AS becomes, max(refunded) AS refunded,
+    SELECT id, max(was) AS was, max(becomes) AS becomes, max(order_id) AS order_id, max(given_back) AS given_back,
+      max(amount) AS amount, max(currency) AS currency, max(decline_code) AS decline_code,
       bool_or(was_wanted) AS was_wanted, bool_or(is_wanted) AS is_wanted
     FROM (
-      SELECT id, state AS was, NULL AS becomes, refunded, reversal_wanted AS was_wanted, NULL AS is_wanted
+      SELECT id, state AS was, NULL AS becomes, NULL AS order_id, refunded AS given_back, NULL::bigint AS amount,
+        NULL AS currency, NULL AS decline_code, reversal_wanted AS was_wanted, NULL::boolean AS is_wanted
       FROM before
       UNION ALL
-      SELECT id, NULL, state, NULL, NULL, reversal_wanted FROM after
+      SELECT id, NULL, state, order_id, NULL, amount, currency, decline_code, NULL, reversal_wanted FROM after
     ) AS sides
     GROUP BY id
   ) AS pairs;
   IF unwanted IS NOT NULL THEN
     RAISE EXCEPTION 'attempt %: a reversal stays wanted', unwanted USING ERRCODE = 'check_violation';
   END IF;
-  IF ids IS NULL THEN
+  IF tos IS NULL THEN
     RETURN NULL;
   END IF;
 
-  SELECT format('attempt %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
-  FROM unnest(ids, froms, tos) AS c (id, was, becomes)
-  LEFT JOIN attempt_transitions t ON t.from_state = c.was AND t.to_state = c.becomes
-  WHERE t.from_state IS NULL
-  LIMIT 1;
-  IF FOUND THEN
+  SELECT min(format('an attempt of order %s may not go from %s to %s', edges.order_id, edges.was, edges.becomes))
+  INTO refused
+  FROM (
+    SELECT c.was, c.becomes, min(c.order_id) AS order_id
+    FROM unnest(order_ids, froms, tos) AS c (order_id, was, becomes) GROUP BY 1, 2
+  ) AS edges
+  LEFT JOIN attempt_transitions t ON t.from_state = edges.was AND t.to_state = edges.becomes
+  WHERE t.from_state IS NULL;
+  IF refused IS NOT NULL THEN
     RAISE EXCEPTION '%', refused USING ERRCODE = 'check_violation', CONSTRAINT = 'attempt_transitions';
+  END IF;
+  IF NOT tos && ARRAY['captured', 'declined', 'voided', 'refunded'] THEN
+    RETURN NULL;
   END IF;
 
   INSERT INTO order_events (order_id, from_state, to_state, cause, actor, detail)
-  SELECT o.id, o.state, o.state, 'payment_' || c.becomes, 'psp',
-    CASE c.becomes
-      WHEN 'declined' THEN jsonb_build_object('code', a.decline_code)
-      WHEN 'refunded' THEN jsonb_build_object('amount', a.amount - c.refunded, 'currency', a.currency)
-      ELSE jsonb_build_object('amount', a.amount, 'currency', a.currency)
-    END
-  FROM unnest(ids, tos, given_back) AS c (id, becomes, refunded)
-  JOIN attempts a ON a.id = c.id
-  JOIN orders o ON o.id = a.order_id
+  SELECT o.id, o.state, o.state, 'payment_' || c.becomes, 'psp', c.detail
+  FROM unnest(order_ids, tos, details) AS c (order_id, becomes, detail)
+  JOIN orders o ON o.id = c.order_id
   WHERE c.becomes IN ('captured', 'declined', 'voided', 'refunded')
   ORDER BY o.id;
   RETURN NULL;
@@ -538,19 +545,25 @@ DECLARE
   froms text[];
   tos text[];
   restocks boolean[];
+  causes text[];
+  actors text[];
   unpaid text[];
+  moves_stock boolean;
+  ends_unpaid boolean;
   refused text;
   stock record;
 BEGIN
   -- Both sides are grouped and not joined: the plan is made once, for the first call's row count, and a
   -- join planned for one row takes a million steps for a thousand.
-  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock) INTO ids, froms, tos, restocks
+  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock), array_agg(cause), array_agg(actor)
+  INTO ids, froms, tos, restocks, causes, actors
   FROM (
-    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock
+    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock,
+      max(cause) AS cause, max(actor) AS actor
     FROM (
-      SELECT id, state AS was, NULL AS becomes, false AS restock FROM before
+      SELECT id, state AS was, NULL AS becomes, false AS restock, NULL AS cause, NULL AS actor FROM before
       UNION ALL
-      SELECT id, NULL, state, restock FROM after
+      SELECT id, NULL, state, restock, cause, actor FROM after
     ) AS sides
     GROUP BY id
   ) AS pairs
@@ -559,28 +572,37 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  SELECT format('order %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
-  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-  LEFT JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-  WHERE t.from_state IS NULL
-  LIMIT 1;
-  IF FOUND THEN
+  SELECT min(format('order %s may not go from %s to %s', edges.id, edges.was, edges.becomes))
+      FILTER (WHERE t.from_state IS NULL),
+    bool_or((t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)),
+    bool_or(t.to_available > 0 OR edges.becomes = 'refunded')
+  INTO refused, moves_stock, ends_unpaid
+  FROM (
+    SELECT c.was, c.becomes, c.restock, min(c.id) AS id
+    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock) GROUP BY 1, 2, 3
+  ) AS edges
+  LEFT JOIN order_transitions t
+    ON t.from_state = edges.was AND t.to_state = edges.becomes AND t.restock = edges.restock;
+  IF refused IS NOT NULL THEN
     RAISE EXCEPTION '%', refused USING ERRCODE = 'check_violation', CONSTRAINT = 'order_transitions';
   END IF;
 
   INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
-  SELECT o.id, c.was, c.becomes, o.cause, o.actor
-  FROM unnest(ids, froms, tos) AS c (id, was, becomes) JOIN orders o ON o.id = c.id
-  ORDER BY o.id;
+  SELECT c.id, c.was, c.becomes, c.cause, c.actor
+  FROM unnest(ids, froms, tos, causes, actors) AS c (id, was, becomes, cause, actor)
+  ORDER BY c.id;
 
-  SELECT array_agg(c.id) INTO unpaid
-  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-  WHERE t.to_available > 0 OR c.becomes = 'refunded';
-  IF unpaid IS NOT NULL THEN
+  IF ends_unpaid THEN
+    SELECT array_agg(c.id) INTO unpaid
+    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
+    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
+    WHERE t.to_available > 0 OR c.becomes = 'refunded';
     UPDATE attempts SET reversal_wanted = true, next_look_at = now(), updated_at = now()
     WHERE order_id = ANY (unpaid) AND state IN ('pending', 'unknown', 'authorized', 'captured')
       AND NOT reversal_wanted;
+  END IF;
+  IF NOT moves_stock THEN
+    RETURN NULL;
   END IF;
 
   WITH units AS MATERIALIZED (

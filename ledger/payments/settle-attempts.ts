@@ -7,11 +7,10 @@
  * SETTLE: columns of one row an attempt: $1 ids  $2 states  $3 references  $4 decline codes
  *   $5 ms until somebody looks again  $6 next actions (JSON)  $7 ms for which an authorization can be captured
  *   $8 key numbers  $9 an error was answered  $10 the provider reads nothing
+ * AUTHORIZE: $1 order ids  $2 actor   CONFIRM: $1 order ids
  */
 import type { AttemptState } from '../../domain/attempt-machine.ts';
 import { type Queryable, rows } from '../../platform/postgres.ts';
-import { authorizeOrders } from '../orders/authorize-orders.ts';
-import { confirmOrders } from '../orders/confirm-orders.ts';
 import { failOrders } from '../orders/fail-orders.ts';
 import { type AttemptRow, CAPTURE_WANTED } from './attempt-row.ts';
 import { closeRefunds } from './settle-refund.ts';
@@ -73,6 +72,23 @@ const SETTLE_ATTEMPTS = {
     )
     SELECT a.id, a.order_id, a.state, a.reversal_wanted, o.state AS order_state, o.road, ${CAPTURE_WANTED}
     FROM settled a JOIN orders o ON o.id = a.order_id`,
+};
+
+// As the verbs in ledger/orders, for rows that are locked already.
+const AUTHORIZE_LOCKED = {
+  name: 'settle_authorize_orders',
+  text: `
+    UPDATE orders SET state = 'authorized', cause = 'payment_authorized', actor = $2, updated_at = now()
+    WHERE id = ANY ($1) AND state = 'reserved' AND expires_at > (SELECT expiry_horizon())
+    RETURNING id`,
+};
+
+const CONFIRM_LOCKED = {
+  name: 'settle_confirm_orders',
+  text: `
+    UPDATE orders SET state = 'confirmed', cause = 'checkout', actor = 'saga', updated_at = now()
+    WHERE id = ANY ($1) AND state = 'authorized' AND expires_at > (SELECT expiry_horizon())
+    RETURNING id`,
 };
 
 export type AttemptNews = {
@@ -142,13 +158,11 @@ export async function settleAttempts(
 
   const authorizable = secured.filter((a) => a.order_state === 'reserved').map((a) => a.order_id);
   const authorized = authorizable.length
-    ? await authorizeOrders(tx, authorizable, { cause: 'payment_authorized', actor })
+    ? idsOf(await rows(tx, AUTHORIZE_LOCKED, [authorizable, actor]))
     : [];
   const checkout = new Set(secured.filter((a) => a.road === 'checkout').map((a) => a.order_id));
   const confirmable = authorized.filter((id) => checkout.has(id));
-  const confirmed = confirmable.length
-    ? await confirmOrders(tx, confirmable, { cause: 'checkout', actor: 'saga' })
-    : [];
+  const confirmed = confirmable.length ? idsOf(await rows(tx, CONFIRM_LOCKED, [confirmable])) : [];
   const failing = declined.map((a) => a.order_id);
   const payment_failed = failing.length
     ? await failOrders(tx, failing, { cause: 'payment_declined', actor })
@@ -163,4 +177,8 @@ export async function settleAttempts(
   const gone = attempts.filter((a) => a.state === 'refunded').map((a) => a.id);
   if (gone.length > 0) await closeRefunds(tx, gone);
   return { attempts, authorized, confirmed, payment_failed, shipped };
+}
+
+function idsOf(changed: readonly { id: string }[]): string[] {
+  return changed.map(({ id }) => id);
 }

@@ -9,9 +9,11 @@ import { type Queryable, rows } from '../../platform/postgres.ts';
 const SHIP_ORDERS = {
   name: 'ship_orders',
   text: `
-    WITH due AS MATERIALIZED (
-      SELECT o.id, s.actor FROM orders o JOIN shipments s ON s.order_id = o.id
-      WHERE o.id = ANY ($1) AND o.state = 'confirmed' AND (o.total = 0 OR EXISTS (
+    WITH recorded AS MATERIALIZED (
+      SELECT order_id, actor FROM shipments WHERE order_id = ANY ($1)
+    ), due AS MATERIALIZED (
+      SELECT o.id, s.actor FROM recorded s JOIN orders o ON o.id = s.order_id
+      WHERE o.state = 'confirmed' AND (o.total = 0 OR EXISTS (
         SELECT FROM attempts a WHERE a.order_id = o.id AND a.state = 'captured' AND NOT a.reversal_wanted
       ))
       ORDER BY o.id FOR NO KEY UPDATE OF o
