@@ -66,6 +66,47 @@ describe('a local stack', () => {
     ]);
   });
 
+  test('plays every provider: a sale paid at Stripe, with 3-D Secure, through the SDK and signed webhooks', async () => {
+    const id = 'paid-at-stripe';
+    const sale = {
+      ...{ id, currency: 'EUR', psp: 'stripe', limit_per_buyer: 0 },
+      items: [{ sku: 'a', name: 'A', unit_price: 2_500, qty: 5 }],
+    };
+    const made = await stack.api.call('POST', '/v1/admin/sales', { token: stack.admin, body: sale });
+    expect(made.status).toBe(201);
+    const [, token, demo] = stack.output().match(/Bearer (\S+)'[\s\S]*-d '(.*)'/)!;
+    const body = {
+      ...JSON.parse(demo!),
+      ...{ sale_id: id, items: [{ sku: 'a', qty: 1 }] },
+      payment_method: { type: 'card', token: 'pm_3ds' },
+    };
+    const key = 'paid-at-stripe-0001';
+    const { order_id } = (await stack.api.call('POST', '/v1/checkout', { token: token!, key, body })).body;
+    const paying = async () => {
+      const { body: order } = await stack.api.call('GET', `/v1/orders/${order_id}`, { token: token! });
+      const [payment] = (order.payments ?? []) as { state: string; next_action?: { url?: string } | null }[];
+      return { state: payment?.state, url: payment?.next_action?.url };
+    };
+    const { url } = await eventually('the page of the bank', 20_000, paying, ({ url }) => url !== undefined);
+    const decided = await fetch(url!, {
+      method: 'POST',
+      body: new URLSearchParams({ decision: 'approve' }),
+      redirect: 'manual',
+    });
+    const back = `http://localhost:${new URL(stack.url).port}/?order=${order_id}`;
+    expect(decided.headers.get('location')).toBe(back);
+    await eventually('its money', 20_000, paying, ({ state }) => state === 'captured');
+    await eventually(
+      "Stripe's webhook",
+      20_000,
+      () =>
+        stack.sql<{ type: string }>(
+          "SELECT body ->> 'type' AS type FROM psp_events WHERE provider = 'stripe'",
+        ),
+      (events) => events.some(({ type }) => type === 'payment_intent.amount_capturable_updated'),
+    );
+  });
+
   test('keeps its secrets to its owner', () => {
     for (const name of ['state.json', 'postgres/password', 'processes.json']) {
       expect([name, statSync(join(folder.path, name)).mode & 0o077]).toEqual([name, 0]);
