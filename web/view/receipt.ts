@@ -91,7 +91,7 @@ export function createReceipt(options: ReceiptOptions): Receipt {
       setText(title, 'Not an order of yours here');
       setText(
         text,
-        'It was placed in another session, by another buyer, or its number is not right. Open this page in the browser in which you bought; the confirmation mail has the order as well.',
+        'It was placed in another session, by another buyer, or its number is not right. Open it in the browser and at the address where you bought; the confirmation mail has the order as well.',
       );
     },
     setReachable(reachable) {
