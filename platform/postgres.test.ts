@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { testLedger } from '../test/support/ledger.ts';
-import { classifyError, createPool, isUnavailable, type Pool, rows, withTransaction } from './postgres.ts';
+import {
+  classifyError,
+  createPool,
+  isUnavailable,
+  type Pool,
+  rows,
+  together,
+  withTransaction,
+} from './postgres.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
 let db: Pool;
@@ -36,7 +44,18 @@ const fail = async (work: Promise<unknown>) =>
     ),
   );
 
-describe('withTransaction', () => {
+describe.each([false, true])('withTransaction, in a pipeline: %s', (pipeline) => {
+  let whole: Pool;
+  beforeAll(async () => {
+    whole = db;
+    db = createPool({ url: ledger.url, max: 10, application_name: 'test', pipeline, on_error: () => {} });
+    await db.query('UPDATE counters SET value = 0');
+  });
+  afterAll(async () => {
+    await db.end();
+    db = whole;
+  });
+
   test('commits what was done, or nothing of it', async () => {
     await withTransaction(db, (tx) => tx.query(add(1, 5)));
     expect(await counter(1)).toBe(5);
@@ -82,6 +101,25 @@ describe('withTransaction', () => {
       },
       { mode: 'snapshot' },
     ).catch((error: Error) => expect(error.message).toContain('had failed'));
+  });
+
+  test('sends what does not wait for each other in order, and undoes all of it if one fails', async () => {
+    const before = await counter(1);
+    const both = (first: number, second: number) =>
+      withTransaction(db, (tx) =>
+        together(
+          tx,
+          () => tx.query(add(1, first)),
+          () => tx.query(add(1, second)),
+        ),
+      );
+    await both(3, -before - 2);
+    expect(await counter(1)).toBe(1);
+    const failing = both(-5, 50);
+    await expect(failing).rejects.toThrow('violates check constraint');
+    expect(await counter(1)).toBe(1);
+    await Promise.all(Array.from({ length: 20 }, () => withTransaction(db, (tx) => tx.query(add(1, 1)))));
+    expect(await counter(1)).toBe(21);
   });
 
   test('gives no broken connection back to the pool', async () => {

@@ -19,6 +19,8 @@ export type PoolOptions = {
   application_name: string;
   /** A statement that runs longer is ended by the server. Default 10 s. */
   statement_timeout_ms?: number;
+  /** Statements are sent without waiting for the answers to those before them. Their order stays. */
+  pipeline?: boolean;
   /** Told of a connection that broke while idle; the pool replaces it. */
   on_error: (error: Error) => void;
 };
@@ -54,7 +56,9 @@ export const types: pg.CustomTypesConfig = {
 };
 
 /** Settings of one connection. Dead networks are noticed by our own timer, not by TCP's patience. */
-export function clientConfig(options: Omit<PoolOptions, 'max' | 'on_error'>): pg.ClientConfig {
+export function clientConfig(
+  options: Omit<PoolOptions, 'max' | 'on_error'>,
+): pg.ClientConfig & { pipeline: boolean } {
   const statement_timeout = options.statement_timeout_ms ?? 10_000;
   return {
     connectionString: options.url,
@@ -65,6 +69,7 @@ export function clientConfig(options: Omit<PoolOptions, 'max' | 'on_error'>): pg
     // A process that stopped in mid-transaction must not hold rows that others wait for.
     idle_in_transaction_session_timeout: statement_timeout,
     keepAlive: true,
+    pipeline: options.pipeline ?? false,
     options: BY_KEY.map((setting) => `-c ${setting}`).join(' '),
     types,
   };
@@ -131,8 +136,7 @@ export async function transaction<T>(
   begin: string = BEGIN.write,
 ): Promise<T> {
   try {
-    await client.query(begin);
-    const result = await work();
+    const result = await (isPipelined(client) ? beginTogether(client, work, begin) : beginFirst());
     // COMMIT of a transaction that has failed answers ROLLBACK, and no error.
     const { command } = await client.query('COMMIT');
     if (command !== 'COMMIT') throw new Error('the transaction had failed before its COMMIT');
@@ -141,6 +145,43 @@ export async function transaction<T>(
     if (classifyError(error) !== 'unavailable') await client.query('ROLLBACK');
     throw error;
   }
+
+  async function beginFirst(): Promise<T> {
+    await client.query(begin);
+    return work();
+  }
+}
+
+type Pipelined = { pipeline?: boolean; connection: { stream: { cork(): void; uncork(): void } } };
+
+function isPipelined(client: Queryable): boolean {
+  return (client as unknown as Pipelined).pipeline === true;
+}
+
+/**
+ * Statements of one transaction of which none needs another's answer, in their order: sent at once where the
+ * connection can (PoolOptions.pipeline), else one after another. If one fails, none after it has done anything.
+ */
+export async function together<A, B>(
+  tx: Queryable,
+  first: () => Promise<A>,
+  second: () => Promise<B>,
+): Promise<[A, B]> {
+  if (isPipelined(tx)) return Promise.all([first(), second()]);
+  return [await first(), await second()];
+}
+
+/** BEGIN goes out with the first statements of `work`, in one write. */
+async function beginTogether<T>(client: pg.PoolClient, work: () => Promise<T>, begin: string): Promise<T> {
+  const { stream } = (client as unknown as Pipelined).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
+  const begun = client.query(begin);
+  // It fails with the connection, and then so does all that follows: that is told first.
+  begun.catch(() => {});
+  const result = await work();
+  await begun;
+  return result;
 }
 
 /**

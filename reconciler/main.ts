@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const on_error = (error: Error) => log.warn({ err: error }, 'a connection to the ledger was lost');
   const db = createPool({ url, max: 12, application_name: 'stampede-reconciler', on_error });
   // A pool of its own: payments that wait for their provider must not keep stock waiting.
-  const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', on_error });
+  const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', pipeline: true, on_error });
   // And what others are told must keep neither waiting.
   const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
   countMachineErrors([db, sagaDb], registry);

@@ -8,7 +8,7 @@ import { counted, type WorkerSettings } from './worker-settings.ts';
 
 const settings = JSON.parse(process.argv[2]) as WorkerSettings;
 const url = settings.database_url;
-const pool = createPool({ url, max: 8, application_name: 'bench-saga', on_error: () => {} });
+const pool = createPool({ url, max: 8, application_name: 'bench-saga', pipeline: true, on_error: () => {} });
 let go = () => {};
 const gone = new Promise<void>((resolve) => {
   go = resolve;

@@ -10,7 +10,7 @@
  * AUTHORIZE: $1 order ids  $2 actor   CONFIRM: $1 order ids
  */
 import type { AttemptState } from '../../domain/attempt-machine.ts';
-import { type Queryable, rows } from '../../platform/postgres.ts';
+import { type Queryable, rows, type Statement, together } from '../../platform/postgres.ts';
 import { failOrders } from '../orders/fail-orders.ts';
 import { type AttemptRow, CAPTURE_WANTED } from './attempt-row.ts';
 import { closeRefunds } from './settle-refund.ts';
@@ -137,8 +137,7 @@ export async function settleAttempts(
   actor = 'psp',
 ): Promise<Settled> {
   const ids = news.map((item) => item.id);
-  await rows(tx, LOCK_ORDERS_OF_ATTEMPTS, [ids]);
-  const attempts = await rows<SettledAttempt>(tx, SETTLE_ATTEMPTS, [
+  const columns = [
     ids,
     news.map((item) => item.state),
     news.map((item) => item.psp_ref ?? null),
@@ -149,7 +148,12 @@ export async function settleAttempts(
     news.map((item) => item.key_no ?? null),
     news.map((item) => item.answered ?? false),
     news.map((item) => item.absent ?? false),
-  ]);
+  ];
+  const [, attempts] = await together(
+    tx,
+    () => rows(tx, LOCK_ORDERS_OF_ATTEMPTS, [ids]),
+    () => rows<SettledAttempt>(tx, SETTLE_ATTEMPTS, columns),
+  );
   const secured = attempts.filter(
     (a) => (a.state === 'authorized' || a.state === 'captured') && !a.reversal_wanted,
   );
@@ -157,12 +161,14 @@ export async function settleAttempts(
   const declined = attempts.filter((a) => a.state === 'declined' && final.has(a.id));
 
   const authorizable = secured.filter((a) => a.order_state === 'reserved').map((a) => a.order_id);
-  const authorized = authorizable.length
-    ? idsOf(await rows(tx, AUTHORIZE_LOCKED, [authorizable, actor]))
-    : [];
   const checkout = new Set(secured.filter((a) => a.road === 'checkout').map((a) => a.order_id));
-  const confirmable = authorized.filter((id) => checkout.has(id));
-  const confirmed = confirmable.length ? idsOf(await rows(tx, CONFIRM_LOCKED, [confirmable])) : [];
+  const confirmable = authorizable.filter((id) => checkout.has(id));
+  // What could not become authorized is no order that could be confirmed either.
+  const [authorized, confirmed] = await together(
+    tx,
+    () => changed(tx, AUTHORIZE_LOCKED, authorizable, actor),
+    () => changed(tx, CONFIRM_LOCKED, confirmable),
+  );
   const failing = declined.map((a) => a.order_id);
   const payment_failed = failing.length
     ? await failOrders(tx, failing, { cause: 'payment_declined', actor })
@@ -179,6 +185,13 @@ export async function settleAttempts(
   return { attempts, authorized, confirmed, payment_failed, shipped };
 }
 
-function idsOf(changed: readonly { id: string }[]): string[] {
-  return changed.map(({ id }) => id);
+/** The ids of those that a statement changed. */
+async function changed(
+  tx: Queryable,
+  statement: Statement,
+  orderIds: readonly string[],
+  ...more: string[]
+): Promise<string[]> {
+  if (orderIds.length === 0) return [];
+  return (await rows<{ id: string }>(tx, statement, [orderIds, ...more])).map(({ id }) => id);
 }

@@ -10,7 +10,7 @@
  * installed (install.ts); for an unknown queue both throw, and the transaction fails.
  */
 import PgBoss from 'pg-boss';
-import type { Queryable } from '../../platform/postgres.ts';
+import { type Queryable, together } from '../../platform/postgres.ts';
 import { CHUNK_SIZE, type QueueName } from './queues.ts';
 
 /** Channel that workers listen on; the payload is the queue's name. */
@@ -67,11 +67,14 @@ async function insert(tx: Queryable, queue: QueueName, jobs: readonly object[]):
   const boss = new PgBoss({ db: { executeSql }, supervise: false, schedule: false });
   // A first try delayed by a moment keeps a failed attempt from being tried again in the same instant.
   const startAfter = queue === 'saga-retry' ? { startAfter: '1' } : {};
-  await boss.insert(jobs.map((data) => ({ name: queue, data, ...startAfter })));
+  await together(
+    tx,
+    () => boss.insert(jobs.map((data) => ({ name: queue, data, ...startAfter }))),
+    () => wakeSaga(tx, queue),
+  );
   if (inserted !== jobs.length) {
     throw new Error(`queue ${queue} took ${inserted} of ${jobs.length} jobs: is it installed?`);
   }
-  await wakeSaga(tx, queue);
 }
 
 function chunks(ids: readonly string[]): string[][] {

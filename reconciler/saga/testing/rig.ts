@@ -9,7 +9,7 @@ import { createProviders, type Providers } from '../../../payments/providers.ts'
 import { receiveWebhook } from '../../../payments/receive-webhook.ts';
 import type { TestSandbox } from '../../../payments/sandbox/testing/start.ts';
 import { createLog } from '../../../platform/log.ts';
-import { type Pool, withTransaction } from '../../../platform/postgres.ts';
+import { createPool, type Pool, withTransaction } from '../../../platform/postgres.ts';
 import {
   ledgerOrders,
   ledgerSale,
@@ -77,6 +77,10 @@ export async function sagaRig(provider: TestProvider): Promise<SagaRig> {
   const registry = new Registry();
   const sale = await ledgerSale(db, { items: [{ sku: 'a', qty: 100_000 }], limit: 0 });
   const sagas: Saga[] = [];
+  const sagaDb = createPool({
+    ...{ url: ledger.url, max: 8, application_name: 'saga', pipeline: true },
+    on_error: () => {},
+  });
 
   return {
     db,
@@ -87,7 +91,7 @@ export async function sagaRig(provider: TestProvider): Promise<SagaRig> {
     sale,
     async start(saga_options = {}) {
       const saga = await startSaga({
-        pool: db,
+        pool: sagaDb,
         database_url: ledger.url,
         providers,
         registry: sagas.length === 0 ? registry : new Registry(),
@@ -163,6 +167,7 @@ export async function sagaRig(provider: TestProvider): Promise<SagaRig> {
       provider.deliverTo(undefined);
       await Promise.all(sagas.map((saga) => saga.stop()));
       providers.close();
+      await sagaDb.end();
       await ledger.close();
     },
   };

@@ -19,6 +19,7 @@ const pool = createPool({
   url: database_url,
   max: 8,
   application_name: 'saga-under-test',
+  pipeline: true,
   on_error: () => {},
 });
 const providers = createProviders(
