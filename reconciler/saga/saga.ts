@@ -87,8 +87,8 @@ const STUCK_AFTER_MS = 120_000;
 
 /** Jobs at once: of chunks enough to keep the provider busy, and no more than end in their time. */
 const JOBS_AT_ONCE: Record<Exclude<QueueName, 'saga-dead'>, number> = {
-  'saga-authorize': 4,
-  'saga-capture': 4,
+  'saga-authorize': 6,
+  'saga-capture': 6,
   'saga-reverse': 2,
   'saga-look': 2,
   'saga-refund': 8,
