@@ -141,7 +141,7 @@ function parseHead(text: string): Head | number {
   const line = line_end < 0 ? text : text.slice(0, line_end);
   const [method, url, version, ...more] = line.split(' ');
   if (!method || !url?.startsWith('/') || more.length > 0 || !version?.startsWith('HTTP/1.')) return 400;
-  const headers: Record<string, string> = Object.create(null);
+  const headers: Record<string, string> = {};
   for (let at = line_end < 0 ? text.length : line_end + 2; at < text.length; ) {
     const end = text.indexOf('\r\n', at);
     const stop = end < 0 ? text.length : end;

@@ -55,9 +55,8 @@ export type StepResult =
 
 /** What was pending, or is approved now, succeeds. */
 export function succeed(payment: SandboxPayment): SandboxPayment {
-  const settled = { ...payment, late_at_ms: null };
-  if (payment.capture_at_once) return { ...settled, status: 'captured', captured: payment.amount };
-  return { ...settled, status: 'authorized' };
+  if (!payment.capture_at_once) return { ...payment, status: 'authorized', late_at_ms: null };
+  return { ...payment, status: 'captured', captured: payment.amount, late_at_ms: null };
 }
 
 export function decline(payment: SandboxPayment, decline_code: string): SandboxPayment {

@@ -92,7 +92,7 @@ export function createStore(
     if (line.kind === 'payment') {
       const { payment, answer, at_ms } = line;
       take(payment);
-      if (answer) remember(answer.key, { fingerprint: answer.fingerprint, payment, at_ms });
+      if (answer) remember(copied(answer.key), { fingerprint: copied(answer.fingerprint), payment, at_ms });
     } else if (line.kind === 'stuck') {
       remember(line.key, { fingerprint: line.fingerprint, at_ms: line.at_ms });
     } else if (line.kind === 'erred') erred.add(line.reference);
@@ -149,4 +149,9 @@ export function createStore(
 
 function isOpen({ status }: SandboxPayment): boolean {
   return status === 'created' || status === 'pending' || status === 'authorized';
+}
+
+/** Cut out of a request's text, a string would keep the whole of it in memory. */
+function copied(text: string): string {
+  return Buffer.from(text).toString();
 }

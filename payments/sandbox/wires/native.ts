@@ -28,6 +28,7 @@ import {
 } from './wire.ts';
 
 const NAME = /^[A-Za-z0-9_-]{1,128}$/;
+const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:/i;
 const METHODS = ['card', 'upi', 'wallet'] as const;
 
 const STATUS_OF: Readonly<Record<Failure, number>> = {
@@ -115,11 +116,25 @@ function failed(failure: Failure): WireReply {
   return { http_status: STATUS_OF[failure], body: { error: { code } } };
 }
 
-/** A payment as callers see it. */
+/** A payment as callers see it. Each field by name: it is built for every answer. */
 export function told(payment: SandboxPayment): object {
-  const { created_at_ms, late_at_ms, deadline_ms, challenge, status, ...rest } = payment;
-  const next_action = status === 'pending' && challenge ? { type: challenge.type, url: challenge.url } : null;
-  return { ...rest, status, next_action, created_at: iso(created_at_ms) };
+  const { status, challenge } = payment;
+  return {
+    id: payment.id,
+    provider: payment.provider,
+    reference: payment.reference,
+    order_id: payment.order_id,
+    status,
+    amount: payment.amount,
+    captured: payment.captured,
+    refunded: payment.refunded,
+    currency: payment.currency,
+    decline_code: payment.decline_code,
+    method: payment.method,
+    refunds: payment.refunds,
+    next_action: status === 'pending' && challenge ? { type: challenge.type, url: challenge.url } : null,
+    created_at: iso(payment.created_at_ms),
+  };
 }
 
 function paymentOf(body: Record<string, unknown>): NewPayment & Confirmation {
@@ -142,7 +157,7 @@ function paymentOf(body: Record<string, unknown>): NewPayment & Confirmation {
     payment.expires_at_ms = at_ms;
   }
   if (return_url !== undefined) {
-    if (typeof return_url !== 'string' || !URL.canParse(return_url))
+    if (typeof return_url !== 'string' || !ABSOLUTE_URL.test(return_url))
       throw new HttpRefusal(400, 'invalid_return_url');
     payment.return_url = return_url;
   }
