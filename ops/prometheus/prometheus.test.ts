@@ -12,11 +12,15 @@ describe("what Prometheus reads, in Prometheus's own eyes", () => {
     ['the configuration', ['check', 'config', 'prometheus.yml']],
     ['the rules', ['check', 'rules', 'alerts.yml']],
     ['the tests of the rules', ['test', 'rules', 'alerts.test.yml']],
-  ])('%s', (_, args) => {
-    const { status, stdout, stderr } = spawnSync(tools?.promtool ?? '', args, {
-      cwd: folder,
-      encoding: 'utf8',
-    });
-    expect({ status, said: `${stdout}${stderr}` }).toMatchObject({ status: 0 });
-  });
+  ])(
+    '%s',
+    (_, args) => {
+      const { status, stdout, stderr } = spawnSync(tools?.promtool ?? '', args, {
+        cwd: folder,
+        encoding: 'utf8',
+      });
+      expect({ status, said: `${stdout}${stderr}` }).toMatchObject({ status: 0 });
+    },
+    180_000,
+  );
 });

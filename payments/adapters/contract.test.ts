@@ -265,17 +265,19 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency, foreign, aged, app
     expect(await statusOf(request)).toBe('authorized');
   });
 
-  test.skipIf(approved_first).each([
-    ['pm_3ds', false],
-    ['pm_3ds_declined', true],
-  ])('%s: declined when its buyer, or the bank, says no', async (token, approve) => {
-    const request = await created(ask(token));
-    expect(await psp.authorize(request)).toMatchObject({ kind: 'pending' });
-    await sandbox.admin('decide', { reference: request.reference, approve });
-    const known = await look(request);
-    expect(known).toMatchObject({ kind: 'found', payment: { status: 'declined' } });
-    expect(known.kind === 'found' && known.payment.decline_code).toBe('authentication_failed');
-  });
+  if (!approved_first) {
+    test.each([
+      ['pm_3ds', false],
+      ['pm_3ds_declined', true],
+    ])('%s: declined when its buyer, or the bank, says no', async (token, approve) => {
+      const request = await created(ask(token));
+      expect(await psp.authorize(request)).toMatchObject({ kind: 'pending' });
+      await sandbox.admin('decide', { reference: request.reference, approve });
+      const known = await look(request);
+      expect(known).toMatchObject({ kind: 'found', payment: { status: 'declined' } });
+      expect(known.kind === 'found' && known.payment.decline_code).toBe('authentication_failed');
+    });
+  }
 
   test('a sticky 500 is answered for ever, and says that it was answered: another key succeeds', async () => {
     const request = await created(ask('pm_ok'));
@@ -304,14 +306,16 @@ describe.each(ROWS)('$name', ({ name, make, amount, currency, foreign, aged, app
     expect((await sandbox.testimony()).orders.get(request.order_id)?.captures).toBe(1);
   });
 
-  test.skipIf(!foreign)('a currency that it does not take is refused, and nothing is made', async () => {
-    const request = { ...ask('pm_ok'), currency: foreign ?? '' };
-    expect(refuseTerms(psp, { currency: request.currency, capture: 'at_once' })?.code).toBe(
-      'currency_not_supported',
-    );
-    const refused = psp.create ? await psp.create(request) : await psp.authorize(request);
-    expect(refused).toEqual({ kind: 'declined', code: 'currency_not_supported' });
-  });
+  if (foreign !== undefined) {
+    test('a currency that it does not take is refused, and nothing is made', async () => {
+      const request = { ...ask('pm_ok'), currency: foreign };
+      expect(refuseTerms(psp, { currency: request.currency, capture: 'at_once' })?.code).toBe(
+        'currency_not_supported',
+      );
+      const refused = psp.create ? await psp.create(request) : await psp.authorize(request);
+      expect(refused).toEqual({ kind: 'declined', code: 'currency_not_supported' });
+    });
+  }
 
   test('its webhook verifies, tells of the payment, and is the same event however often it comes', async () => {
     await sandbox.admin('settings', { events: 'all' });

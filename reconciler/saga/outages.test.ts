@@ -96,7 +96,10 @@ test('a worker is stopped in the middle of its calls, its jobs expire and are do
   await rig.db.query(
     `UPDATE pgboss.job SET started_on = started_on - interval '2 minutes' WHERE state = 'active'`,
   );
-  await rig.db.query('UPDATE attempts SET next_look_at = now() WHERE unfinished');
+  // It may have been stopped in a transaction: Postgres ends that, and its locks, after a while.
+  await eventually(async () => {
+    await rig.db.query('UPDATE attempts SET next_look_at = now() WHERE unfinished');
+  }, 60_000);
   await rig.sandbox.admin('faults', { faults: [] });
   await rig.start();
   await eventually(
