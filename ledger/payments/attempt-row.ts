@@ -2,7 +2,7 @@
 import type { AttemptState } from '../../domain/attempt-machine.ts';
 import type { Contact } from '../../domain/contact.ts';
 import type { OrderState } from '../../domain/order-machine.ts';
-import type { Road } from '../../domain/types.ts';
+import type { Capture, Road } from '../../domain/types.ts';
 
 export type AttemptRow = {
   id: string;
@@ -40,6 +40,8 @@ export type AttemptRow = {
   contact: Contact | null;
   /** The order is reserved and its hold not over: money may still be asked for. */
   payable: boolean;
+  /** When its sale's money is taken. */
+  sale_capture: Capture;
   /** Once the order is confirmed its money is to be taken: at once, or because its parcel is recorded, or before the authorization lapses. */
   capture_wanted: boolean;
 };
@@ -61,4 +63,5 @@ export const ATTEMPT_COLUMNS = `
   (extract(epoch FROM now() - a.absent_at) * 1000)::float8 AS absent_ms,
   o.state AS order_state, o.road, o.expires_at, o.contact,
   o.state = 'reserved' AND o.expires_at > (SELECT expiry_horizon()) AS payable,
+  (SELECT s.capture FROM sales s WHERE s.sale_no = o.sale_no) AS sale_capture,
   ${CAPTURE_WANTED}`;

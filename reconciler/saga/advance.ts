@@ -3,8 +3,10 @@
  * the ledger only to store a reference before anything is charged: the row was committed before, and what is found is
  * written by settle.ts.
  */
+import type { PaymentMethod } from '../../domain/types.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 import type { LookUp, NextAction, Outcome, Payment } from '../../payments/port.ts';
+import { refuseTerms } from '../../payments/terms.ts';
 import { type Calls, NOT_CONFIGURED, type StepCall } from './calls.ts';
 import { type Finding, wrongMoney } from './findings.ts';
 import { advanceFree } from './free.ts';
@@ -53,11 +55,14 @@ export function createAdvance(options: AdvanceOptions): { advance: Advance; reve
   async function authorize(attempt: AttemptRow, until_ms: number): Promise<Advanced> {
     const psp = calls.pspOf(attempt);
     if (!psp) return unknown(NOT_CONFIGURED.reason);
-    const { methods, currencies } = psp.capabilities;
-    const taken =
-      methods.some((method) => method === attempt.method_type) &&
-      (currencies === 'any' || currencies.includes(attempt.currency));
-    if (!taken) return { finding: { kind: 'declined', code: 'method_not_supported' }, again: false };
+    const terms = {
+      currency: attempt.currency,
+      method: attempt.method_type as PaymentMethod['type'],
+      capture: attempt.sale_capture,
+    };
+    if (refuseTerms(psp, terms)) {
+      return { finding: { kind: 'declined', code: 'method_not_supported' }, again: false };
+    }
     const key_no = keyOf(attempt, patience);
     if (key_no === 'quiet') return unknown('key_rests');
     if (firstStep(attempt, psp.create !== undefined) === 'authorize')

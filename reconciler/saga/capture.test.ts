@@ -171,6 +171,27 @@ test('an order that costs nothing is paid without its provider, shipped, cancele
   expect(await money(other)).toBeUndefined();
 });
 
+test('money that its provider cannot hold is declined where a sale captures on shipment', async () => {
+  const at_once = changed(rig.providers, (psp) => ({
+    capabilities: { ...psp.capabilities, captures_at_once: ['wallet'] },
+  }));
+  await rig.start({ providers: at_once });
+  await rig.db.query({
+    text: `UPDATE sales SET capture = 'on_shipment' WHERE sale_no = $1`,
+    values: [rig.sale.sale_no],
+  });
+  const [wallet, card] = await rig.orders(['pm_ok', 'pm_ok']);
+  await rig.db.query({
+    text: `UPDATE orders SET payment_method = jsonb_set(payment_method, '{type}', '"wallet"') WHERE id = $1`,
+    values: [wallet],
+  });
+  await rig.enqueue([wallet, card]);
+  await eventually(async () => expect(await rig.state(wallet)).toBe('payment_failed'));
+  expect(await rig.attempts(wallet)).toMatchObject([{ decline_code: 'method_not_supported' }]);
+  expect((await rig.sandbox.testimony()).orders.get(wallet)).toBeUndefined();
+  await eventually(async () => expect(await rig.attempts(card)).toMatchObject([{ state: 'authorized' }]));
+});
+
 test('what a provider cannot take is declined before it is asked', async () => {
   const asked: string[] = [];
   const able = changed(rig.providers, (psp) => ({

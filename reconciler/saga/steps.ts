@@ -14,7 +14,7 @@
  * | what happens | the order | its money |
  * |---|---|---|
  * | nothing is to be paid (amount 0) | as if it were approved | there is none; no provider is asked |
- * | the provider can't take this method or currency | as if it were declined, `method_not_supported` | there is none; nobody was asked |
+ * | the provider can't take this method or currency, or hold its money until shipment where the sale wants that | as if it were declined, `method_not_supported` | there is none; nobody was asked |
  * | pending: 3-D Secure, UPI, the provider decides | as it is; what the buyer has to do is told | a webhook or a look tells |
  * | declined, no further attempt follows | payment_failed, stock back | there is none |
  * | no answer, 5xx | as it is | attempt `unknown`: looked up, then asked for under the same key |
