@@ -30,7 +30,7 @@ async function main(options: Options): Promise<boolean> {
   const revoke = lastWill([postgres.pid], dir);
   try {
     await makeTemplate(postgres.url);
-    const shared = { postgres, template: TEMPLATE };
+    const shared = { postgres, template: TEMPLATE, skus: options.skus };
     const { cpu_prof } = options;
     const wanted: Contestant[] = options.only ? [options.only] : ['saga', 'baseline'];
     const tuning = wanted.includes('baseline') ? await tune(shared, say) : undefined;
@@ -74,7 +74,7 @@ async function makeTemplate(url: string): Promise<void> {
 }
 
 /** The baseline's best settings, by short runs of each. */
-async function tune(shared: Pick<RunOptions, 'postgres' | 'template'>, say: (text: string) => void) {
+async function tune(shared: Pick<RunOptions, 'postgres' | 'template' | 'skus'>, say: (text: string) => void) {
   let best: { tuning: Tuning; orders_per_s: number } | undefined;
   for (const tuning of TUNINGS) {
     const result = await runOnce({ ...shared, contestant: 'baseline', orders: TUNING_ORDERS, tuning });
@@ -100,7 +100,12 @@ function report(
     right(baseline)[i] ? [result.orders_per_s / right(baseline)[i].orders_per_s] : [],
   );
   const result = {
-    ...{ orders: options.orders, baseline_orders: options.baseline_orders, pairs: options.pairs },
+    ...{
+      orders: options.orders,
+      baseline_orders: options.baseline_orders,
+      pairs: options.pairs,
+      skus: options.skus,
+    },
     saga_orders_per_s: spread(right(saga).map((one) => one.orders_per_s)),
     baseline_orders_per_s: spread(right(baseline).map((one) => one.orders_per_s)),
     ratio: spread(ratios),

@@ -11,6 +11,7 @@ has no result.
   --orders N            orders of one run of the saga (20000)
   --baseline-orders N   orders of one run of the baseline (orders / 10)
   --pairs N             runs of each (3)
+  --skus N              SKUs that the orders are of, in turn (100); with 1 the baseline waits at one row of stock
   --only saga|baseline  one of them, without the other
   --cpu-prof DIR        CPU profiles of the workers and the sandbox
   --json                the result as JSON on standard output
@@ -23,6 +24,7 @@ export type Options = {
   orders: number;
   baseline_orders: number;
   pairs: number;
+  skus: number;
   only?: 'saga' | 'baseline';
   cpu_prof?: string;
   json: boolean;
@@ -45,6 +47,7 @@ export function parseOptions(args: readonly string[]): Options {
       Math.max(1, Math.round(orders / 10)),
     ),
     pairs: whole('pairs', values.pairs, 3),
+    skus: whole('skus', values.skus, 100),
     ...(only ? { only } : {}),
     ...(values['cpu-prof'] ? { cpu_prof: values['cpu-prof'] } : {}),
     json: values.json ?? false,
@@ -56,7 +59,7 @@ function parsed(args: readonly string[]) {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean' } as const;
   const options = {
-    ...{ orders: text, 'baseline-orders': text, pairs: text, only: text, 'cpu-prof': text },
+    ...{ orders: text, 'baseline-orders': text, pairs: text, skus: text, only: text, 'cpu-prof': text },
     ...{ json: flag, help: { ...flag, short: 'h' } as const },
   };
   try {

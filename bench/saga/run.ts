@@ -35,6 +35,7 @@ export type RunOptions = {
   template: string;
   contestant: Contestant;
   orders: number;
+  skus: number;
   tuning?: Tuning;
   cpu_prof?: string;
 };
@@ -62,7 +63,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
       ...(options.tuning ? { tuning: options.tuning } : {}),
     };
     const script = contestant === 'saga' ? './worker.ts' : '../baselines/one-job-per-order.ts';
-    const sale_no = await fill(db, orders, contestant);
+    const sale_no = await fill(db, options);
     const worker = await started(children, script, [JSON.stringify(settings)], options.cpu_prof);
     await db.query('CHECKPOINT');
 
@@ -116,11 +117,12 @@ function databaseName(url: string): string {
 }
 
 /** Orders of one item as ingest leaves them, with their jobs in the queue. */
-async function fill(db: Pool, orders: number, contestant: Contestant): Promise<number> {
+async function fill(db: Pool, { orders, skus, contestant }: RunOptions): Promise<number> {
   await setHeartbeat(db);
   // Nobody beats here: deadlines are not what is measured.
   await db.query(`UPDATE heartbeat SET period_ms = 3600000`);
-  const sale = await ledgerSale(db, { items: [{ sku: 'a', qty: orders }], limit: 0, hold_ms: 3_600_000 });
+  const items = Array.from({ length: skus }, (_, i) => ({ sku: `sku-${i + 1}`, qty: orders }));
+  const sale = await ledgerSale(db, { items, limit: 0, hold_ms: 3_600_000 });
   const boss = new PgBoss({ db: bossDb(db), supervise: false, schedule: false });
   if (contestant === 'baseline') {
     await boss.start();
@@ -131,7 +133,10 @@ async function fill(db: Pool, orders: number, contestant: Contestant): Promise<n
     const ids = await ledgerOrders(
       db,
       sale,
-      Array.from({ length: count }, () => ({ limit_units: 0, left_ms: 3_600_000 })),
+      Array.from({ length: count }, (_, i) => ({
+        ...{ limit_units: 0, left_ms: 3_600_000 },
+        lines: [{ sku: items[(made + i) % skus].sku, qty: 1 }],
+      })),
     );
     if (contestant === 'saga') await withTransaction(db, (tx) => enqueueAuthorize(tx, ids));
     else
@@ -188,8 +193,8 @@ async function whatIsWrong(db: Pool, sale_no: number, orders: number, dir: strin
       SELECT (SELECT count(*) FROM orders WHERE state = 'confirmed') AS confirmed,
         (SELECT count(*) FROM attempts WHERE state = 'captured' AND NOT reversal_wanted) AS captured,
         (SELECT count(*) FROM attempts) AS attempts,
-        (SELECT sold FROM skus WHERE sale_no = $1) AS sold,
-        (SELECT reserved FROM skus WHERE sale_no = $1) AS reserved,
+        (SELECT sum(sold) FROM skus WHERE sale_no = $1) AS sold,
+        (SELECT sum(reserved) FROM skus WHERE sale_no = $1) AS reserved,
         (SELECT coalesce(sum(from_held), 0) FROM movements WHERE sale_no = $1) AS from_held,
         (SELECT coalesce(sum(to_available), 0) FROM movements WHERE sale_no = $1) AS to_available,
         (SELECT count(*) FROM order_events WHERE cause = 'payment_captured') AS told`,
