@@ -23,18 +23,24 @@ const READ_EVENTS = {
     ORDER BY e.id LIMIT $5::bigint`,
 };
 
+/** One row of the orders' history (order_events), with whose it is. */
 export type EventRow = {
+  /** Grows; per order it is the order in which things happened. Others know it as `evt_<id>`. */
   id: number;
   order_id: string;
   tenant: string;
+  /** The sale's id, as its tenant knows it. */
   sale: string;
+  /** `order.<state>`, `payment.captured|declined|voided|refunded|partially_refunded`, `shipment.recorded`. */
   type: string;
   at: Date;
+  /** Null for an order's first. Equal to `to_state` where the event left the state alone. */
   from_state: string | null;
   to_state: string;
   cause: string;
   actor: string;
-  detail: Record<string, unknown> | null;
+  /** {"amount", "currency"} of money that moved, {"code"} of a refusal, or null. */
+  detail: Readonly<Record<string, unknown>> | null;
 };
 
 export type EventRange = {

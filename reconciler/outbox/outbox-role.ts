@@ -14,7 +14,7 @@ import { createWaker, type Waker } from '../saga/waker.ts';
 import { stepErrors } from '../step-errors.ts';
 import { dispatch } from './dispatch.ts';
 import { createOutboxMetrics } from './metrics.ts';
-import { openSession, type Session } from './session.ts';
+import { keepSession, type Session } from './session.ts';
 import type { Sink } from './sink.ts';
 
 export type OutboxOptions = {
@@ -53,7 +53,6 @@ const TIMINGS: OutboxTimings = {
   backoff_ms_max: 30_000,
   lag_ms: 5_000,
 };
-const RECONNECT_MS = 1_000;
 
 /** Works until the signal ends it and what is under way is done. Never rejects. */
 export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal): Promise<void> {
@@ -141,26 +140,20 @@ export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal)
     await Promise.all([watching, ...sinks.map(serve)]);
   }
 
-  const sessions = async () => {
-    const onError = stepErrors(log, 'outbox');
-    while (!signal.aborted) {
-      try {
-        const session = await openSession({
-          url: options.database_url,
-          application_name: 'stampede-outbox',
-          // What most events are committed with. A call for each commit of its own would make all of them queue up.
-          channel: WAKE_CHANNEL,
-          hear: () => heard.wake(),
-          on_error: (error) => log.debug({ err: error }, 'the connection of the outbox'),
-        });
-        await attend(session);
-        await session.close();
-      } catch (error) {
-        onError(error);
-      }
-      if (!signal.aborted) await pause(RECONNECT_MS, signal);
-    }
-  };
+  const sessions = () =>
+    keepSession(
+      {
+        signal,
+        url: options.database_url,
+        application_name: 'stampede-outbox',
+        // What most events are committed with. A call for each commit of its own would make all of them queue up.
+        channel: WAKE_CHANNEL,
+        hear: () => heard.wake(),
+        on_error: (error) => log.debug({ err: error }, 'the connection of the outbox'),
+        on_failure: stepErrors(log, 'outbox'),
+      },
+      attend,
+    );
 
   const measure = () =>
     runLoop({

@@ -6,9 +6,11 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { lockKey } from '../../ledger/locks.ts';
 import { clientConfig, type Queryable } from '../../platform/postgres.ts';
+import { pause } from '../loop.ts';
 
 /** A dead connection is noticed by the server after about this long, even if the machine vanished, s. */
 const KEEPALIVE_S = 10;
+const RECONNECT_MS = 1_000;
 
 export type Session = {
   client: Queryable;
@@ -29,8 +31,25 @@ export type SessionOptions = {
   on_error: (error: Error) => void;
 };
 
+/** Attends to one session after another until the signal ends it: whatever goes with one begins anew with the next. */
+export async function keepSession(
+  options: SessionOptions & { signal: AbortSignal; on_failure: (error: unknown) => void },
+  attend: (session: Session) => Promise<void>,
+): Promise<void> {
+  const { signal } = options;
+  while (!signal.aborted) {
+    try {
+      const session = await openSession(options);
+      await attend(session).finally(() => session.close());
+    } catch (error) {
+      options.on_failure(error);
+    }
+    if (!signal.aborted) await pause(RECONNECT_MS, signal);
+  }
+}
+
 /** Rejects if the ledger cannot be reached. */
-export async function openSession(options: SessionOptions): Promise<Session> {
+async function openSession(options: SessionOptions): Promise<Session> {
   const client = new pg.Client(clientConfig(options));
   const gone = new AbortController();
   const held = new Set<string>();

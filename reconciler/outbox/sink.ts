@@ -2,27 +2,11 @@
  * Whoever wants to hear of what happens to orders is a sink: merchants' webhooks, notices to buyers. Each has a
  * cursor of its own in the ledger, so that one that is behind or fails delays nobody else.
  */
+import type { EventRow } from '../../ledger/outbox/read-events.ts';
 import type { Queryable } from '../../platform/postgres.ts';
 
-/** One row of the orders' history (order_events), with whose it is. */
-export type OutboxEvent = {
-  /** Grows; per order it is the order in which things happened. Others know it as `evt_<id>`. */
-  id: number;
-  order_id: string;
-  tenant: string;
-  /** The sale's id, as its tenant knows it. */
-  sale: string;
-  /** `order.<state>`, `payment.captured|declined|voided|refunded|partially_refunded`, `shipment.recorded`. */
-  type: string;
-  at: Date;
-  /** Null for an order's first. Equal to `to_state` where the event left the state alone. */
-  from_state: string | null;
-  to_state: string;
-  cause: string;
-  actor: string;
-  /** {"amount", "currency"} of money that moved, {"code"} of a refusal, or null. */
-  detail: Readonly<Record<string, unknown>> | null;
-};
+/** One row of the orders' history, with whose it is. */
+export type OutboxEvent = EventRow;
 
 /** Which events a sink is handed. What it does not want is passed over inside the ledger and costs it nothing. */
 export type Wanted = 'all' | 'none' | { types?: readonly string[]; tenants?: readonly string[] };

@@ -12,7 +12,7 @@ import type { Pool } from '../../../platform/postgres.ts';
 import { pause, runLoop } from '../../loop.ts';
 import { createWaker } from '../../saga/waker.ts';
 import { stepErrors } from '../../step-errors.ts';
-import { openSession, type Session } from '../session.ts';
+import { keepSession, type Session } from '../session.ts';
 import { createWebhookMetrics } from './metrics.ts';
 import { createSender, type SenderOptions } from './sender.ts';
 
@@ -49,7 +49,6 @@ const TIMINGS: WebhookTimings = {
   measure_ms: 5_000,
   patience_ms: 1_200,
 };
-const RECONNECT_MS = 1_000;
 const GATHER_MS = 4;
 /** Rows that one statement of housekeeping touches, and steps in one go. */
 const ROWS_MAX = 1_000;
@@ -128,24 +127,19 @@ export async function runWebhookRole(options: WebhookRoleOptions, signal: AbortS
     ]);
   }
 
-  const sessions = async () => {
-    const onError = stepErrors(log, 'webhooks');
-    while (!signal.aborted) {
-      try {
-        const session = await openSession({
-          url: options.database_url,
-          application_name: 'stampede-webhooks',
-          channel: 'stampede_webhooks',
-          hear: wake,
-          on_error: (error) => log.debug({ err: error }, 'the connection of the webhooks'),
-        });
-        await attend(session).finally(() => session.close());
-      } catch (error) {
-        onError(error);
-      }
-      if (!signal.aborted) await pause(RECONNECT_MS, signal);
-    }
-  };
+  const sessions = () =>
+    keepSession(
+      {
+        signal,
+        url: options.database_url,
+        application_name: 'stampede-webhooks',
+        channel: 'stampede_webhooks',
+        hear: wake,
+        on_error: (error) => log.debug({ err: error }, 'the connection of the webhooks'),
+        on_failure: stepErrors(log, 'webhooks'),
+      },
+      attend,
+    );
 
   const measure = () =>
     runLoop({
