@@ -65,8 +65,7 @@ export function createAdvance(options: AdvanceOptions): { advance: Advance; reve
     }
     const key_no = keyOf(attempt, patience);
     if (key_no === 'quiet') return unknown('key_rests');
-    if (firstStep(attempt, psp.create !== undefined) === 'authorize')
-      return judge(attempt, await calls.step(attempt, until_ms, { step: 'authorize', key_no }), key_no);
+    if (firstStep(attempt, psp.create !== undefined) === 'authorize') return hold(attempt, until_ms, key_no);
     const created = await calls.create(attempt, until_ms, key_no);
     if (created.kind === 'declined')
       return { finding: { kind: 'declined', code: created.code }, again: false };
@@ -74,8 +73,21 @@ export function createAdvance(options: AdvanceOptions): { advance: Advance; reve
     const { psp_ref } = created;
     // Not stored, never confirmed: it has charged nothing, and will not.
     if (!(await options.storeReference(attempt.id, psp_ref))) return IDLE;
-    const confirmed = await calls.step({ ...attempt, psp_ref }, until_ms, { step: 'authorize', key_no });
-    return judge(attempt, confirmed, key_no);
+    return hold({ ...attempt, psp_ref }, until_ms, key_no);
+  }
+
+  /**
+   * A refusal that does not say how the payment stands may be one because there is a payment already, by another call:
+   * believed when a look finds none.
+   */
+  async function hold(attempt: AttemptRow, until_ms: number, key_no: number): Promise<Advanced> {
+    const outcome = await calls.step(attempt, until_ms, { step: 'authorize', key_no });
+    if (outcome.kind !== 'declined' || outcome.payment) return judge(attempt, outcome, key_no);
+    const known = await calls.look(attempt, until_ms);
+    if (known.kind === 'unknown') return unknown(known.reason);
+    if (known.kind === 'absent' || known.payment.status === 'declined')
+      return { finding: { kind: 'declined', code: outcome.code }, again: false };
+    return judge(attempt, outcomeOf(known));
   }
 
   /** An outcome is looked up before it is asked for again; absence is what allows to ask, under the same key. */

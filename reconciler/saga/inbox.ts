@@ -5,12 +5,11 @@
 import { attemptsById } from '../../ledger/payments/find-attempts.ts';
 import { claimPspEvents, settlePspEvents } from '../../ledger/payments/psp-events.ts';
 import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
-import type { Payment } from '../../payments/port.ts';
 import type { Providers } from '../../payments/providers.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { judgePayment } from './advance.ts';
 import type { Settler } from './settler.ts';
-import { isOver, REVERSAL_BY_STATUS } from './steps.ts';
+import { holdsMoney, isOver } from './steps.ts';
 
 const BATCH = 200;
 const LEASE_MS = 30_000;
@@ -34,7 +33,7 @@ export async function settleInbox(pool: Pool, providers: Providers, settler: Set
     if (!attempt || attempt.psp !== event.provider) return undefined;
     if (isOver(attempt.state)) {
       // Most likely an event that came late. If not, somebody paid for nothing: that takes a look.
-      if (holdsMoney(payment)) await enqueueAttempts(pool, 'saga-reverse', [attempt.id]);
+      if (holdsMoney(payment.status)) await enqueueAttempts(pool, 'saga-reverse', [attempt.id]);
       return event.id;
     }
     const { finding, again } = judgePayment(attempt, payment);
@@ -51,9 +50,4 @@ export async function settleInbox(pool: Pool, providers: Providers, settler: Set
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
   return true;
-}
-
-function holdsMoney(payment: Payment): boolean {
-  const way = REVERSAL_BY_STATUS[payment.status];
-  return way === 'void' || way === 'refund';
 }

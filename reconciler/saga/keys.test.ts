@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Psp } from '../../payments/port.ts';
 import { keyOf } from './steps.ts';
-import { changed } from './testing/fake-parts.ts';
+import { changed, latch } from './testing/fake-parts.ts';
 import { sagaParts, soon } from './testing/parts.ts';
 import { type TestProvider, testProvider } from './testing/provider.ts';
 import { eventually, type SagaRig, sagaRig } from './testing/rig.ts';
@@ -224,6 +224,75 @@ describe('a provider that cannot close a name', () => {
     expect(voids).toEqual([id]);
     expect(await money(order)).toMatchObject({ open: 0, captured: 0 });
   });
+});
+
+describe('a refusal that does not say how the payment stands', () => {
+  /** A provider that takes each name once, and knows no keys: whoever comes second is refused. */
+  function once() {
+    const taken = new Set<string>();
+    return changed(rig.providers, (psp) => ({
+      authorize: async (request) => {
+        if (taken.has(request.reference)) return { kind: 'declined', code: 'already_there' };
+        taken.add(request.reference);
+        return psp.authorize(request);
+      },
+    }));
+  }
+
+  test('is no decline where there is a payment by another call', async () => {
+    const providers = once();
+    let looks = 0;
+    const blind = changed(providers, (psp) => ({
+      // The first look comes too early to see the call that is under way.
+      lookUp: (request) => (looks++ === 0 ? Promise.resolve({ kind: 'absent' }) : psp.lookUp(request)),
+    }));
+    const [order] = await rig.orders(['pm_ok']);
+    await rig.sandbox.admin('faults', { faults: [{ on: 'authorize', kind: 'no_answer', times: 1 }] });
+    const { handlers } = sagaParts(rig.db, blind);
+    await handlers['saga-authorize']({ order_ids: [order] }, soon());
+    const [{ id }] = await rig.attempts(order);
+    await handlers['saga-look']({ attempt_ids: [id] }, soon());
+    expect(await rig.attempts(order)).toMatchObject([{ state: 'authorized' }]);
+    expect(await rig.state(order)).toBe('confirmed');
+  });
+
+  test('is one where there is none', async () => {
+    const refusing = changed(rig.providers, () => ({
+      authorize: () => Promise.resolve({ kind: 'declined', code: 'no_such_token' }),
+    }));
+    const [order] = await rig.orders(['pm_ok']);
+    await sagaParts(rig.db, refusing).handlers['saga-authorize']({ order_ids: [order] }, soon());
+    expect(await rig.attempts(order)).toMatchObject([{ state: 'declined', decline_code: 'no_such_token' }]);
+  });
+});
+
+test('an answer that brings money when its attempt was closed by another: the money goes back, without any webhook', async () => {
+  await rig.sandbox.admin('faults', { faults: [{ on: 'webhook', kind: 'lose' }] });
+  const { wait, open } = latch();
+  const slow = sagaParts(
+    rig.db,
+    changed(rig.providers, (psp) => ({
+      authorize: async (request) => {
+        const outcome = await psp.authorize(request);
+        await wait;
+        return outcome;
+      },
+    })),
+  );
+  const [order] = await rig.orders(['pm_ok']);
+  const under_way = slow.handlers['saga-authorize']({ order_ids: [order] }, soon());
+  await eventually(async () => expect(await money(order)).toMatchObject({ open: 1 }));
+  const [{ id }] = await rig.attempts(order);
+  const refusing = changed(rig.providers, () => ({
+    authorize: () => Promise.resolve({ kind: 'declined', code: 'already_there' }),
+    lookUp: () => Promise.resolve({ kind: 'absent' }),
+  }));
+  await sagaParts(rig.db, refusing).handlers['saga-look']({ attempt_ids: [id] }, soon());
+  expect(await rig.state(order)).toBe('payment_failed');
+  open();
+  await under_way;
+  await rig.start();
+  await eventually(async () => expect(await money(order)).toMatchObject({ open: 0, captured: 0 }));
 });
 
 test('in a running saga a repeated 500 comes to its end without anybody’s help', async () => {

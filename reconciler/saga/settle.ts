@@ -4,6 +4,7 @@
  */
 import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
+import { attemptsById } from '../../ledger/payments/find-attempts.ts';
 import {
   type AttemptNews,
   type Settled,
@@ -14,7 +15,7 @@ import { enqueueAttempts } from '../../payments/jobs/enqueue.ts';
 import { QUEUE_SETTINGS } from '../../payments/jobs/queues.ts';
 import { type Pool, type Queryable, withTransaction } from '../../platform/postgres.ts';
 import { type Finding, newsOf } from './findings.ts';
-import { isDue, isOver } from './steps.ts';
+import { holdsMoney, isDue, isOver } from './steps.ts';
 
 export type Settlement = {
   /** As it was when the provider was asked. */
@@ -50,17 +51,41 @@ export function settle(
   const retries = settlements.filter(needsJob).map(({ attempt }) => attempt.id);
   return withTransaction(pool, async (tx) => {
     const result: Settle = { voided: 0, refunded: 0, unpaid: [] };
+    const taken = new Set<string>();
     for (let step = 0; paths.some((path) => path.length > step); step++) {
       const news = paths.filter((path) => path.length > step).map((path) => path[step]);
       const settled = await settleAttempts(tx, news);
+      for (const attempt of settled.attempts) taken.add(attempt.id);
       // Of rows that stay as they were nothing follows: else a provider that is down would be asked for ever at once.
       const moved = settled.attempts.filter((attempt) => attempt.state !== before.get(attempt.id)?.state);
       await failUnpaid(tx, news, moved, before, result);
       await enqueueNext(tx, moved, settled, before);
     }
     await enqueueAttempts(tx, 'saga-retry', retries);
+    await enqueueAttempts(tx, 'saga-reverse', await unheard(tx, settlements, taken));
     return result;
   });
+}
+
+/** Money found on attempts that somebody had closed meanwhile: whatever it is, it must not stay. */
+async function unheard(
+  tx: Queryable,
+  settlements: readonly Settlement[],
+  taken: ReadonlySet<string>,
+): Promise<string[]> {
+  const untaken = settlements.filter(
+    ({ attempt, finding }) =>
+      !isOver(attempt.state) &&
+      finding.kind === 'payment' &&
+      holdsMoney(finding.payment.status) &&
+      !taken.has(attempt.id),
+  );
+  if (untaken.length === 0) return [];
+  const now = await attemptsById(
+    tx,
+    untaken.map(({ attempt }) => attempt.id),
+  );
+  return now.filter((attempt) => isOver(attempt.state)).map((attempt) => attempt.id);
 }
 
 /** After as many tries as its job has, the sweep looks after it, slowly. */

@@ -88,6 +88,11 @@ export const REVERSAL_BY_STATUS = {
   declined: 'none',
 } as const satisfies Record<PaymentStatus, 'call_back' | 'void' | 'refund' | 'none'>;
 
+/** Is there, or may there come to be, money at the provider? */
+export function holdsMoney(status: PaymentStatus): boolean {
+  return REVERSAL_BY_STATUS[status] !== 'none';
+}
+
 /**
  * KEYS. A step is asked for under the same key again and again: that can't do it twice. But a provider may repeat a
  * stored error for ever. So after `same_key_ms` of answered errors nobody asks under that key any more; after another
