@@ -65,7 +65,6 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     const script = contestant === 'saga' ? './worker.ts' : '../baselines/one-job-per-order.ts';
     const sale_no = await fill(db, options);
     const worker = await started(children, script, [JSON.stringify(settings)], options.cpu_prof);
-    await db.query('CHECKPOINT');
 
     const pids = { worker: worker.pid ?? 0, postgres: postgres.pid, sandbox: sandbox.pid ?? 0 };
     const before = Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)] as const);
