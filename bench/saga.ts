@@ -109,6 +109,8 @@ function report(
     saga_orders_per_s: spread(right(saga).map((one) => one.orders_per_s)),
     baseline_orders_per_s: spread(right(baseline).map((one) => one.orders_per_s)),
     ratio: spread(ratios),
+    /** By CPU time of all processes: what others do on the machine meanwhile hardly changes it. */
+    cpu_ratio: ratio(cpuTotal(right(baseline)), cpuTotal(right(saga))),
     saga_cpu_us: cpuMedians(right(saga)),
     baseline_cpu_us: cpuMedians(right(baseline)),
     baseline_tuning: tuning ?? null,
@@ -119,10 +121,22 @@ function report(
     console.log(JSON.stringify(result, undefined, 2));
     return;
   }
+  const total = (results: RunResult[]) => cpuTotal(right(results)) ?? '-';
   const words = (of: ReturnType<typeof spread>) => (of ? `${of.median} (${of.min} to ${of.max})` : '-');
   console.log(`saga       ${words(result.saga_orders_per_s)} orders/s`);
   console.log(`baseline   ${words(result.baseline_orders_per_s)} orders/s`);
   console.log(`ratio      ${words(result.ratio)}, pair by pair`);
+  console.log(`CPU ratio  ${result.cpu_ratio ?? '-'}: ${total(baseline)} us an order against ${total(saga)}`);
+}
+
+/** CPU of all processes for one order, us: the median run's. */
+function cpuTotal(results: RunResult[]): number | undefined {
+  const sums = results.map(({ cpu_us }) => cpu_us.worker + cpu_us.postgres + cpu_us.sandbox);
+  return spread(sums)?.median;
+}
+
+function ratio(a: number | undefined, b: number | undefined): number | null {
+  return a && b ? Number((a / b).toFixed(1)) : null;
 }
 
 /** Median with the extremes; null of nothing. */
