@@ -69,11 +69,10 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
 
     // From now on nothing fails. Who waits for a parcel gets it; nobody comes back to the others.
     await sandbox.admin('faults', { faults: [] });
-    for (const order of orders) await act(world, order, { kind: 'ship', after_ms: 0 });
     await world.db.query(
       `UPDATE orders SET expires_at = now() WHERE held AND expires_at > now() + interval '2 seconds'`,
     );
-    await drain(world, options);
+    await drain(world, orders, options);
     const told = await sandbox.testimony();
     const { rows } = await world.db.query<{ state: string; orders: number }>(
       'SELECT state, count(*) AS orders FROM orders GROUP BY state ORDER BY state',
@@ -123,14 +122,27 @@ function doLater(
   deeds.add(done);
 }
 
+/** Some are confirmed only now: whoever was asked to approve a payment has a moment left. */
+async function shipConfirmed(world: World, orders: readonly SoakOrder[]): Promise<void> {
+  const { rows } = await world.db.query<{ id: string }>(
+    `SELECT o.id FROM orders o WHERE o.state = 'confirmed'
+       AND NOT EXISTS (SELECT FROM shipments s WHERE s.order_id = o.id)`,
+  );
+  const waiting = new Set(rows.map(({ id }) => id));
+  for (const order of orders) {
+    if (waiting.has(order.id)) await act(world, order, { kind: 'ship', after_ms: 0 });
+  }
+}
+
 /** Whatever the pauses between looks are: it is looked at now, again and again. */
-async function drain(world: World, options: SoakOptions): Promise<void> {
+async function drain(world: World, orders: readonly SoakOrder[], options: SoakOptions): Promise<void> {
   const until = performance.now() + options.patience_ms;
   let left = 0;
   for (let no = 0; performance.now() < until; no++) {
     left = await leftToDo(world.db);
     if (left === 0) return;
     options.progress?.(`${left} things left to do`);
+    await shipConfirmed(world, orders);
     await world.provider.sandbox.admin('release', {});
     if (no % 10 === 9) {
       await world.db.query(
