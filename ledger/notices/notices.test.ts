@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool } from '../../platform/postgres.ts';
 import { ledgerOrders, ledgerSale, testLedger } from '../../test/support/ledger.ts';
+import { readsOver } from '../../test/support/table-reads.ts';
 import { claimNotices } from './claim-notices.ts';
 import { insertNotices } from './insert-notices.ts';
 import { settleNotices } from './settle-notices.ts';
 
 const WAITING = 2_000;
 let ledger: Awaited<ReturnType<typeof testLedger>>;
-/** One connection: its statistics are flushed when we say. */
 let db: Pool;
 let orders: string[];
 beforeAll(async () => {
@@ -22,20 +22,7 @@ afterAll(async () => {
   await ledger.close();
 });
 
-/** Rows and index entries read by `work`. */
-async function reads(work: () => Promise<unknown>): Promise<number> {
-  const total = async () => {
-    await db.query('SELECT pg_stat_force_next_flush()');
-    await db.query('SELECT pg_stat_clear_snapshot()');
-    const { rows } = await db.query<{ total: number }>(`
-      SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)::bigint
-        + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables)::bigint AS total`);
-    return rows[0]?.total ?? 0;
-  };
-  const before = await total();
-  await work();
-  return (await total()) - before;
-}
+const TABLES = ['notices', 'orders'];
 
 test('a claim reads what it takes, not all that wait, and one of an order at a time', async () => {
   const notices = Array.from({ length: WAITING }, (_, i) => ({
@@ -54,13 +41,13 @@ test('a claim reads what it takes, not all that wait, and one of an order at a t
   const claimed: Awaited<ReturnType<typeof claim>> = [];
   // Often enough that plans are made once and kept.
   for (let i = 0; i < 10; i++) {
-    expect(await reads(async () => claimed.push(...(await claim())))).toBeLessThan(400);
+    expect(await readsOver(400, db, TABLES, async () => claimed.push(...(await claim())))).toBeUndefined();
   }
   expect(new Set(claimed.map(({ order_id }) => order_id)).size).toBe(100);
   expect(claimed.every(({ event_id }) => event_id <= orders.length)).toBe(true);
   const sent = claimed.map(({ id, tries }) => ({
     ...{ id, tries, state: 'sent' as const, error: null, message_id: null, wait_ms: 0, deferred: false },
   }));
-  expect(await reads(() => settleNotices(db, sent))).toBeLessThan(1_000);
+  expect(await readsOver(1_000, db, TABLES, () => settleNotices(db, sent))).toBeUndefined();
   expect(await settleNotices(db, sent)).toBe(0);
 });
