@@ -2,6 +2,7 @@
 import type { OrderView } from '../../ledger/orders/find-order.ts';
 import type { Reservation } from '../checkout/port.ts';
 import { iso } from '../reply.ts';
+import { paymentView } from './payment-view.ts';
 
 /** The 201 of a checkout. The same for ever: a replay must give it verbatim. */
 export function reservationView(reservation: Reservation) {
@@ -65,14 +66,7 @@ export function orderFromLedger(order: OrderView) {
     reservation: { expires_at: deadlineOf(order), server_time: iso(order.now.getTime()) },
     refunded: order.attempts.reduce((sum, attempt) => sum + attempt.refunded, 0),
     payments: order.attempts.map((attempt) => ({
-      no: attempt.no,
-      psp: attempt.psp,
-      type: attempt.method_type,
-      amount: attempt.amount,
-      currency: attempt.currency,
-      state: attempt.state,
-      decline_code: attempt.decline_code,
-      next_action: attempt.next_action,
+      ...paymentView(attempt),
       captured: attempt.captured,
       refunded: attempt.refunded,
       reversal_wanted: attempt.reversal_wanted,

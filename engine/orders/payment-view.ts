@@ -1,7 +1,12 @@
 /** A payment as its buyer sees it. */
 import type { AttemptRow } from '../../ledger/payments/attempt-row.ts';
 
-export function paymentView(attempt: AttemptRow) {
+type SeenPayment = Pick<
+  AttemptRow,
+  'no' | 'psp' | 'method_type' | 'amount' | 'currency' | 'state' | 'decline_code' | 'next_action'
+>;
+
+export function paymentView(attempt: SeenPayment) {
   return {
     no: attempt.no,
     psp: attempt.psp,
@@ -15,7 +20,7 @@ export function paymentView(attempt: AttemptRow) {
 }
 
 /** Neither secured nor refused yet. */
-export function isOpen({ state }: AttemptRow): boolean {
+export function isOpen({ state }: Pick<AttemptRow, 'state'>): boolean {
   return state === 'pending' || state === 'unknown';
 }
 

@@ -17,6 +17,7 @@ import type { AuthorizeRequest, Capabilities, LookUp, Outcome, Payment, Psp } fr
 import { toDecimal } from './amounts.ts';
 import { denialCode, paymentOf, statusCodeOf } from './midtrans-payment.ts';
 import { asFields, asText, type Fields, isDigest, parseJson } from './reading.ts';
+import { outcomeOfPayment } from './shown-payment.ts';
 
 export type MidtransSettings = {
   /** https://api.midtrans.com, or https://api.sandbox.midtrans.com. */
@@ -221,14 +222,9 @@ function outcomeOf(answer: JsonAnswer, wanted?: Payment['status']): Outcome {
   if (code === undefined) return { kind: 'unknown', reason: `http_${answer.http_status}` };
   const payment = paymentOf(body);
   if (payment && /^2|^407/.test(code)) {
-    if (payment.status === 'pending') {
-      return { kind: 'pending', payment, next_action: payment.next_action ?? { type: 'wait' } };
-    }
-    if (payment.status === 'declined') {
-      return { kind: 'declined', code: payment.decline_code ?? 'declined', payment };
-    }
-    if (wanted === undefined || payment.status === wanted) return { kind: 'approved', payment };
-    return { kind: 'declined', code: 'invalid_state', payment };
+    const outcome = outcomeOfPayment(payment);
+    const elsewhere = outcome.kind === 'approved' && wanted !== undefined && payment.status !== wanted;
+    return elsewhere ? { kind: 'declined', code: 'invalid_state', payment } : outcome;
   }
   if (Object.hasOwn(REFUSALS, code)) return { kind: 'declined', code: REFUSALS[code] };
   const answered = code === '406' || (code >= '500' && code !== '503');

@@ -25,6 +25,7 @@ import {
 import { createAccessToken } from './paypal-token.ts';
 import { createWebhookVerifier } from './paypal-webhook.ts';
 import { asFields, asText, type Fields } from './reading.ts';
+import { outcomeOfPayment } from './shown-payment.ts';
 
 export type PayPalSettings = {
   /** https://api-m.paypal.com, or https://api-m.sandbox.paypal.com. */
@@ -271,13 +272,7 @@ function awaitApproval(order: PayPalOrder, request: AuthorizeRequest): Outcome {
   return { kind: 'pending', payment, next_action: url ? { type: 'redirect', url } : { type: 'wait' } };
 }
 
-function outcomeOf(payment: Payment): Outcome {
-  if (payment.status === 'pending') return { kind: 'pending', payment, next_action: { type: 'wait' } };
-  if (payment.status === 'declined') {
-    return { kind: 'declined', code: payment.decline_code ?? 'card_declined', payment };
-  }
-  return { kind: 'approved', payment };
-}
+const outcomeOf = (payment: Payment): Outcome => outcomeOfPayment(payment, 'card_declined');
 
 /** What a step that came too late, or early, is answered with. */
 function notOpen(payment: Payment, wanted: Payment['status']): Outcome {

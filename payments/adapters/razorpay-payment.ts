@@ -1,6 +1,7 @@
 /** A payment as Razorpay tells it, in an answer or a webhook, read as the port's. */
-import type { Outcome, Payment, PaymentStatus } from '../port.ts';
+import type { Payment, PaymentStatus } from '../port.ts';
 import { asAmount, asFields, asText, type Fields } from './reading.ts';
+import { byMoney } from './shown-payment.ts';
 
 /** A payment and Razorpay's own name for it; the port knows it by its order. */
 export type OrderPayment = { id: string; payment: Payment };
@@ -48,26 +49,9 @@ function statusOf(told: Fields | undefined): PaymentStatus | undefined {
   }
 }
 
-const HOLDS_MONEY: Readonly<Record<PaymentStatus, number>> = {
-  captured: 5,
-  authorized: 4,
-  pending: 3,
-  refunded: 2,
-  voided: 1,
-  declined: 0,
-};
-
 /** Of the payments under one order the one that holds money; else that which may come to hold some. */
 export function bestOf(payments: readonly OrderPayment[]): OrderPayment | undefined {
-  return [...payments].sort((a, b) => HOLDS_MONEY[b.payment.status] - HOLDS_MONEY[a.payment.status])[0];
-}
-
-export function outcomeOfPayment({ payment }: OrderPayment): Outcome {
-  if (payment.status === 'pending') return { kind: 'pending', payment, next_action: { type: 'wait' } };
-  if (payment.status === 'declined') {
-    return { kind: 'declined', code: payment.decline_code ?? 'declined', payment };
-  }
-  return { kind: 'approved', payment };
+  return [...payments].sort((a, b) => byMoney(a.payment, b.payment))[0];
 }
 
 /** Events `payment.*` and `refund.*`, and `order.paid`: each carries the whole payment as it stood then. */

@@ -14,15 +14,9 @@
 import { createHash, createHmac } from 'node:crypto';
 import { createJsonClient, type JsonAnswer } from '../http-json.ts';
 import type { AuthorizeRequest, Capabilities, LookUp, Outcome, Payment, Psp } from '../port.ts';
-import {
-  bestOf,
-  errorOf,
-  type OrderPayment,
-  orderPayment,
-  outcomeOfPayment,
-  webhookPayment,
-} from './razorpay-payment.ts';
+import { bestOf, errorOf, type OrderPayment, orderPayment, webhookPayment } from './razorpay-payment.ts';
 import { asFields, asList, asText, type Fields, isDigest, parseJson } from './reading.ts';
+import { outcomeOfPayment } from './shown-payment.ts';
 
 export type RazorpaySettings = {
   /** https://api.razorpay.com. */
@@ -109,7 +103,7 @@ export function createRazorpayPsp(settings: RazorpaySettings): Psp {
       if (!contact?.email || !contact.phone) return { kind: 'declined', code: 'contact_required' };
       const looked = await look(reference, psp_ref);
       if (looked.kind === 'unknown') return looked;
-      if (looked.found) return outcomeOfPayment(looked.found);
+      if (looked.found) return outcomeOfPayment(looked.found.payment);
       const upi = request.payment_method.type === 'upi';
       const answer = await client.call('POST', `/v1/payments/create/${upi ? 'upi' : 'json'}`, {
         body: paymentBody(request, psp_ref),
@@ -121,7 +115,7 @@ export function createRazorpayPsp(settings: RazorpaySettings): Psp {
       // Authorized without any action of the buyer: their answer does not say how it stands.
       const after = await look(reference, psp_ref);
       if (after.kind === 'unknown') return after;
-      return after.found ? outcomeOfPayment(after.found) : { kind: 'unknown', reason: 'unreadable' };
+      return after.found ? outcomeOfPayment(after.found.payment) : { kind: 'unknown', reason: 'unreadable' };
     },
 
     capture: ({ amount, currency, ...request }) =>

@@ -7,10 +7,11 @@ import {
   type Outcome,
   PAYMENT_STATUSES,
   type Payment,
-  type PaymentStatus,
   type Psp,
 } from '../port.ts';
 import { SIGNATURE_HEADER, signatureFault } from '../signature.ts';
+import { asAmount, asFields, asText, parseJson } from './reading.ts';
+import { byMoney, WAIT } from './shown-payment.ts';
 
 export type SandboxSettings = {
   url: string;
@@ -68,12 +69,12 @@ export function createSandboxPsp(settings: SandboxSettings): Psp {
     verifyWebhook(headers, raw, now_ms) {
       const fault = signatureFault(settings.secret, headers[SIGNATURE_HEADER], raw, now_ms);
       if (fault) return { kind: 'refused', reason: `signature ${fault}` };
-      const body = parse(raw);
-      const event_id = asRecord(body)?.id;
-      if (typeof event_id !== 'string' || event_id === '') return { kind: 'refused', reason: 'no event' };
+      const body = parseJson(raw);
+      const event_id = asText(asFields(body)?.id);
+      if (event_id === undefined) return { kind: 'refused', reason: 'no event' };
       return { kind: 'genuine', event_id, body };
     },
-    readEvent: (body) => readPayment(asRecord(body)?.payment),
+    readEvent: (body) => readPayment(asFields(body)?.payment),
     close: () => client.close(),
   };
 }
@@ -85,9 +86,9 @@ const REFUSALS = [400, 402, 404, 409, 410];
 /** A 409 `in_progress` is our own first call, still under way; everything else that is no clear answer is unknown. */
 function outcomeOf(answer: JsonAnswer): Outcome {
   if (answer.kind === 'none') return { kind: 'unknown', reason: answer.reason };
-  const body = asRecord(answer.body);
+  const body = asFields(answer.body);
   const payment = readPayment(body?.payment);
-  const code = asRecord(body?.error)?.code;
+  const code = asFields(body?.error)?.code;
   if (answer.http_status === 200 && payment) {
     if (payment.status !== 'pending') return { kind: 'approved', payment };
     return { kind: 'pending', payment, next_action: payment.next_action ?? WAIT };
@@ -108,36 +109,26 @@ function outcomeOf(answer: JsonAnswer): Outcome {
  */
 function lookUpOf(answer: JsonAnswer): LookUp {
   if (answer.kind === 'none') return { kind: 'unknown', reason: answer.reason };
-  const listed = asRecord(answer.body)?.payments;
+  const listed = asFields(answer.body)?.payments;
   if (answer.http_status !== 200 || !Array.isArray(listed)) {
     return { kind: 'unknown', reason: `http_${answer.http_status}` };
   }
   const payments = listed.map(readPayment).filter((payment) => payment !== undefined);
   if (payments.length !== listed.length) return { kind: 'unknown', reason: 'unreadable' };
-  const payment = payments.sort((a, b) => HOLDS_MONEY[b.status] - HOLDS_MONEY[a.status])[0];
+  const payment = payments.sort(byMoney)[0];
   return payment ? { kind: 'found', payment } : { kind: 'absent' };
 }
 
-const HOLDS_MONEY: Readonly<Record<PaymentStatus, number>> = {
-  captured: 5,
-  authorized: 4,
-  pending: 3,
-  refunded: 2,
-  voided: 1,
-  declined: 0,
-};
-
-const WAIT: NextAction = { type: 'wait' };
-
 /** Undefined unless every part that money depends on is there. */
 function readPayment(value: unknown): Payment | undefined {
-  const raw = asRecord(value);
+  const raw = asFields(value);
   const status = PAYMENT_STATUSES.find((known) => known === raw?.status);
   if (!raw || !status) return undefined;
-  const { id, reference, amount, captured, refunded, currency, decline_code } = raw;
+  const { id, reference, currency, decline_code } = raw;
+  const [amount, captured, refunded] = [raw.amount, raw.captured, raw.refunded].map(asAmount);
   if (typeof id !== 'string' || typeof reference !== 'string' || typeof currency !== 'string')
     return undefined;
-  if (!isAmount(amount) || !isAmount(captured) || !isAmount(refunded)) return undefined;
+  if (amount === undefined || captured === undefined || refunded === undefined) return undefined;
   return {
     reference,
     psp_ref: id,
@@ -152,23 +143,7 @@ function readPayment(value: unknown): Payment | undefined {
 }
 
 function nextActionOf(value: unknown): NextAction {
-  const { type, url } = asRecord(value) ?? {};
+  const { type, url } = asFields(value) ?? {};
   if ((type === 'redirect' || type === 'upi') && typeof url === 'string') return { type, url };
   return WAIT;
-}
-
-function isAmount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function asRecord(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-}
-
-function parse(raw: Buffer): unknown {
-  try {
-    return JSON.parse(raw.toString());
-  } catch {
-    return undefined;
-  }
 }

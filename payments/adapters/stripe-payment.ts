@@ -2,6 +2,7 @@
 import type Stripe from 'stripe';
 import type { NextAction, Outcome, Payment, PaymentStatus } from '../port.ts';
 import { asFields, asText, type Fields } from './reading.ts';
+import { outcomeOfPayment } from './shown-payment.ts';
 import { fromStripe } from './stripe-amounts.ts';
 
 /** `unconfirmed`: it was made, and charges nothing until it is confirmed. */
@@ -59,12 +60,7 @@ export function readCharge(value: unknown): Payment | undefined {
 export function outcomeOf(intent: Stripe.PaymentIntent): Outcome {
   const read = readIntent(intent);
   if (read.kind !== 'payment') return { kind: 'unknown', reason: read.kind };
-  const { payment } = read;
-  if (payment.status === 'pending') {
-    return { kind: 'pending', payment, next_action: payment.next_action ?? { type: 'wait' } };
-  }
-  if (payment.status !== 'declined') return { kind: 'approved', payment };
-  return { kind: 'declined', code: payment.decline_code ?? 'card_declined', payment };
+  return outcomeOfPayment(read.payment, 'card_declined');
 }
 
 /** A card's `insufficient_funds` says more than its `card_declined`. */

@@ -2,6 +2,8 @@
  * Faults on demand, set by an admin call. Whether one strikes is drawn from a seeded sequence, so a run can be
  * repeated.
  */
+import { seeded } from './seeded.ts';
+
 export const FAULT_KINDS = [
   /** 500, nothing done. */
   'error_before',
@@ -82,16 +84,5 @@ export function createFaults(): Faults {
       }
       return struck;
     },
-  };
-}
-
-/** mulberry32: numbers in [0, 1), the same for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296;
   };
 }

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { receiveWebhook } from '../../payments/receive-webhook.ts';
+import { seeded } from '../../payments/sandbox/seeded.ts';
 import { pastDeadline } from '../../test/support/ledger.ts';
 import { settleInbox } from './inbox.ts';
 import { sagaParts, soon } from './testing/parts.ts';
@@ -187,14 +188,3 @@ test('anything at any time, also at once on two workers, with faults of every ki
   await rig.sandbox.admin('faults', { faults: [] });
   await judge(orders);
 }, 120_000);
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

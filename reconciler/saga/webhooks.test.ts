@@ -15,6 +15,7 @@ import { startPayment } from '../../ledger/payments/start-payment.ts';
 import { enqueueAttempts, enqueueRefunds } from '../../payments/jobs/enqueue.ts';
 import { idempotencyKey } from '../../payments/port.ts';
 import { receiveWebhook } from '../../payments/receive-webhook.ts';
+import { seeded } from '../../payments/sandbox/seeded.ts';
 import { withTransaction } from '../../platform/postgres.ts';
 import { pastDeadline } from '../../test/support/ledger.ts';
 import { settleInbox } from './inbox.ts';
@@ -333,15 +334,4 @@ async function settled(life: Life, orders: string[]): Promise<string[]> {
       wrong.push(`${order} ${attempts[0].state}`);
   }
   return wrong;
-}
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -4,9 +4,10 @@
  * meet depends on the machine, so a failure shows again with its seed soon, not always.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { seeded } from '../../payments/sandbox/seeded.ts';
 import { act, ingest, openSales, type SoakOrder } from './deeds.ts';
 import { judge, leftToDo, underWay } from './judge.ts';
-import { faultsOf, planOrders, seeded } from './plan.ts';
+import { faultsOf, planOrders } from './plan.ts';
 import { openWorld, type World } from './world.ts';
 
 export type SoakOptions = {
