@@ -71,7 +71,9 @@ INSERT INTO order_transitions (from_state, to_state, restock, reserved, sold, to
 -- What an event says besides its states: {"amount", "currency"} of money that moved, {"code"} of a refusal.
 ALTER TABLE order_events ADD COLUMN detail jsonb;
 
--- As in 0008_plans_by_key, with restock, and with money wanted back wherever an order ends without goods.
+-- As in 0008_plans_by_key, with restock, and with money wanted back wherever an order ends without goods. Causes and
+-- actors are taken from the statement's own rows, each edge of a statement is looked up once, and what no edge of it does
+-- is not looked for.
 CREATE OR REPLACE FUNCTION orders_updated() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
@@ -80,19 +82,25 @@ DECLARE
   froms text[];
   tos text[];
   restocks boolean[];
+  causes text[];
+  actors text[];
   unpaid text[];
+  moves_stock boolean;
+  ends_unpaid boolean;
   refused text;
   stock record;
 BEGIN
   -- Both sides are grouped and not joined: the plan is made once, for the first call's row count, and a
   -- join planned for one row takes a million steps for a thousand.
-  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock) INTO ids, froms, tos, restocks
+  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock), array_agg(cause), array_agg(actor)
+  INTO ids, froms, tos, restocks, causes, actors
   FROM (
-    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock
+    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock,
+      max(cause) AS cause, max(actor) AS actor
     FROM (
-      SELECT id, state AS was, NULL AS becomes, false AS restock FROM before
+      SELECT id, state AS was, NULL AS becomes, false AS restock, NULL AS cause, NULL AS actor FROM before
       UNION ALL
-      SELECT id, NULL, state, restock FROM after
+      SELECT id, NULL, state, restock, cause, actor FROM after
     ) AS sides
     GROUP BY id
   ) AS pairs
@@ -101,28 +109,37 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  SELECT format('order %s may not go from %s to %s', c.id, c.was, c.becomes) INTO refused
-  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-  LEFT JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-  WHERE t.from_state IS NULL
-  LIMIT 1;
-  IF FOUND THEN
+  SELECT min(format('order %s may not go from %s to %s', edges.id, edges.was, edges.becomes))
+      FILTER (WHERE t.from_state IS NULL),
+    bool_or((t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)),
+    bool_or(t.to_available > 0 OR edges.becomes = 'refunded')
+  INTO refused, moves_stock, ends_unpaid
+  FROM (
+    SELECT c.was, c.becomes, c.restock, min(c.id) AS id
+    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock) GROUP BY 1, 2, 3
+  ) AS edges
+  LEFT JOIN order_transitions t
+    ON t.from_state = edges.was AND t.to_state = edges.becomes AND t.restock = edges.restock;
+  IF refused IS NOT NULL THEN
     RAISE EXCEPTION '%', refused USING ERRCODE = 'check_violation', CONSTRAINT = 'order_transitions';
   END IF;
 
   INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
-  SELECT o.id, c.was, c.becomes, o.cause, o.actor
-  FROM unnest(ids, froms, tos) AS c (id, was, becomes) JOIN orders o ON o.id = c.id
-  ORDER BY o.id;
+  SELECT c.id, c.was, c.becomes, c.cause, c.actor
+  FROM unnest(ids, froms, tos, causes, actors) AS c (id, was, becomes, cause, actor)
+  ORDER BY c.id;
 
-  SELECT array_agg(c.id) INTO unpaid
-  FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-  JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-  WHERE t.to_available > 0 OR c.becomes = 'refunded';
-  IF unpaid IS NOT NULL THEN
+  IF ends_unpaid THEN
+    SELECT array_agg(c.id) INTO unpaid
+    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
+    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
+    WHERE t.to_available > 0 OR c.becomes = 'refunded';
     UPDATE attempts SET reversal_wanted = true, next_look_at = now(), updated_at = now()
     WHERE order_id = ANY (unpaid) AND state IN ('pending', 'unknown', 'authorized', 'captured')
       AND NOT reversal_wanted;
+  END IF;
+  IF NOT moves_stock THEN
+    RETURN NULL;
   END IF;
 
   WITH units AS MATERIALIZED (
