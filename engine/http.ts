@@ -41,7 +41,10 @@ type Exchange = {
   /** `settled`: answered, or there is nobody to answer and nothing left to do. */
   state: 'reading' | 'working' | 'settled';
   gone: boolean;
+  /** The connection ends with the answer: what follows on it can't be told from this request's own bytes. */
   close_after: boolean;
+  /** It is no longer within the reading of its own bytes. */
+  parted: boolean;
 };
 
 type Socket = { topic: string };
@@ -82,7 +85,9 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       started_ms: performance.now(),
       state: 'working',
       gone: false,
-      close_after: false,
+      // Ends of chunks are read leniently, and a proxy before us may see them elsewhere.
+      close_after: head.transfer_encoding !== '',
+      parted: false,
     };
     under_way += 1;
     res.onAborted(() => {
@@ -91,6 +96,15 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       if (exchange.state === 'reading') settle(exchange);
     });
     return exchange;
+  }
+
+  /** True: it has been refused. */
+  function misframed(exchange: Exchange): boolean {
+    const detail = framingFault(exchange.head);
+    if (!detail) return false;
+    exchange.close_after = true;
+    finish(exchange, refuse('invalid_request', { detail, members: { errors: [] } }));
+    return true;
   }
 
   function settle(exchange: Exchange): void {
@@ -105,6 +119,13 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
         (value) => finish(exchange, value),
         (error) => fail(exchange, error),
       );
+      return;
+    }
+    if (exchange.close_after && !exchange.parted) {
+      // Answered while its bytes are still being read, the server would go on with those behind it, as another
+      // request, and forget to close. One that waits for its answer lets none pass.
+      exchange.parted = true;
+      setImmediate(() => finish(exchange, reply));
       return;
     }
     if (exchange.state === 'settled') return;
@@ -136,6 +157,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   function serve(endpoint: Endpoint, params: number) {
     return (res: HttpResponse, req: HttpRequest) => {
       const exchange = begin(res, readHead(res, req, params, endpoint.all_headers), endpoint);
+      if (misframed(exchange)) return;
       try {
         if (hasBody(endpoint.method)) receive(exchange, endpoint);
         else answer(exchange, endpoint, endpoint.admit(exchange.head));
@@ -157,12 +179,6 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   function receive(exchange: Exchange, endpoint: Endpoint): void {
-    const detail = framingFault(exchange.head);
-    if (detail) {
-      exchange.close_after = true;
-      finish(exchange, refuse('invalid_request', { detail, members: { errors: [] } }));
-      return;
-    }
     const admitted = endpoint.admit(exchange.head);
     if ('refusal' in admitted) finish(exchange, admitted.refusal);
     else readBody(exchange, endpoint, admitted);
@@ -180,8 +196,9 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       size += chunk.byteLength;
       // The chunk is gone after this call: it is copied.
       if (size <= BODY_BYTES_MAX) chunks.push(Buffer.concat([new Uint8Array(chunk)]));
-      exchange.close_after = size > DISCARD_BYTES_MAX;
-      if (!is_last && !exchange.close_after) return;
+      const too_long = size > DISCARD_BYTES_MAX;
+      if (too_long) exchange.close_after = true;
+      if (!is_last && !too_long) return;
       exchange.state = 'working';
       if (size > BODY_BYTES_MAX) {
         finish(exchange, refuse('payload_too_large'));
@@ -201,6 +218,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const headers = ['Allow', [...new Set(allowed), 'OPTIONS'].join(', ')];
     return (res: HttpResponse, req: HttpRequest) => {
       const exchange = begin(res, readHead(res, req, params));
+      if (misframed(exchange)) return;
       const asked = exchange.head.method === 'OPTIONS';
       finish(
         exchange,
@@ -213,6 +231,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   function serveFallback(res: HttpResponse, req: HttpRequest): void {
     const exchange = begin(res, readHead(res, req, -1));
+    if (misframed(exchange)) return;
     try {
       const { method, path } = exchange.head;
       // Some pages of providers lead their buyers back to ours with a form.
@@ -237,6 +256,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
         const protocol = req.getHeader('sec-websocket-protocol');
         const extensions = req.getHeader('sec-websocket-extensions');
         const exchange = begin(res, readHead(res, req, params));
+        if (misframed(exchange)) return;
         endpoint.admit(exchange.head).then(
           (admitted) => {
             if ('refusal' in admitted) return finish(exchange, admitted.refusal);

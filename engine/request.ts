@@ -22,6 +22,7 @@ export type Head = {
   offered_id: string;
   content_length: string;
   transfer_encoding: string;
+  host: string;
   /** All of them by lower-case name, for routes that ask for it. */
   all: Record<string, string> | undefined;
 };
@@ -44,6 +45,7 @@ export function emptyHead(method: string): Head {
     offered_id: '',
     content_length: '',
     transfer_encoding: '',
+    host: '',
     all: undefined,
   };
 }
@@ -58,10 +60,14 @@ export function takeHeader(head: Head, name: string, value: string): void {
       head.content_type = joined(head.content_type, value);
       break;
     case 'content-length':
-      head.content_length = joined(head.content_length, value);
+      // One without a number is none, and must not pass for absent.
+      head.content_length = joined(head.content_length, value || 'empty');
       break;
     case 'transfer-encoding':
-      head.transfer_encoding = joined(head.transfer_encoding, value);
+      head.transfer_encoding = joined(head.transfer_encoding, value || 'empty');
+      break;
+    case 'host':
+      head.host = joined(head.host, value);
       break;
     case 'idempotency-key':
       head.idempotency_key = joined(head.idempotency_key, value);
@@ -92,6 +98,10 @@ export function framingFault(head: Head): string | undefined {
   if (head.transfer_encoding !== '' && head.transfer_encoding.toLowerCase() !== 'chunked') {
     return 'Transfer-Encoding can only be chunked.';
   }
+  if (head.content_length !== '' && head.transfer_encoding !== '') {
+    return 'Content-Length and Transfer-Encoding exclude each other.';
+  }
+  if (head.host.includes(',')) return 'There is more than one Host.';
   return undefined;
 }
 
