@@ -22,6 +22,8 @@ export type PostgresOptions = {
   settings?: Readonly<Record<string, string>>;
   /** Default: postgres.log in `dir`. */
   log_file?: string;
+  /** Of the server, over our own. */
+  env?: Readonly<Record<string, string>>;
   on_spawn?: (pid: number) => void;
 };
 
@@ -67,6 +69,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
       ],
       log_file,
+      ...(options.env && { env: { ...process.env, ...options.env } }),
       on_spawn: options.on_spawn,
       ...account,
     });
