@@ -5,8 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { ownAptFolders } from '../../platform/local/debian-packages.ts';
 import { cacheFolder } from '../../platform/local/project.ts';
-import { ownAptFolders } from '../../platform/local/redis-binary.ts';
 
 export type PrometheusTools = { promtool: string; prometheus: string };
 
