@@ -51,6 +51,12 @@ const endpoints: Endpoint[] = [
   {
     ...plain,
     method: 'GET',
+    path: '/unchanged',
+    answer: () => ({ status: 304, body: '', content_type: '' }),
+  },
+  {
+    ...plain,
+    method: 'GET',
     path: '/throws',
     answer: () => {
       throw new Error('secret of the house');
@@ -254,6 +260,32 @@ describe('connections', () => {
     const get = (id: number) => `GET /things/${id} HTTP/1.1\r\nHost: a\r\n\r\n`;
     const { answers } = await exchangeRaw(server.port, [get(1) + get(2) + get(3)], 3);
     expect(answers.map((answer) => JSON.parse(answer.body).params[0])).toEqual(['1', '2', '3']);
+  });
+
+  it.each([
+    ['HEAD /echo', 200, '12'],
+    ['HEAD /things/1', 200, undefined],
+    ['HEAD /none', 404, undefined],
+    ['OPTIONS /echo', 204, undefined],
+    ['GET /unchanged', 304, undefined],
+  ])('%s has no body, and the connection goes on', async (start, status, length) => {
+    const parts = [`${start} HTTP/1.1\r\nHost: a\r\n\r\n`, 'GET /echo HTTP/1.1\r\nHost: a\r\n\r\n'];
+    const socket = await open(server.port);
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    // One after the other: the library answers what comes with the first.
+    socket.write(parts[0]);
+    await expect.poll(() => text).toMatch(/\r\n\r\n$/);
+    const head = text;
+    socket.write(parts[1]);
+    await expect.poll(() => text).toMatch(/\{"is":"get"\}$/);
+    socket.destroy();
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    const told = /^Content-Length: (\d+)/im.exec(head)?.[1];
+    if (status !== 200) expect(status === 404 || told === undefined).toBe(true);
+    if (length) expect(told).toBe(length);
   });
 
   it('a client that has gone gets no answer, and nobody is harmed', async () => {

@@ -149,9 +149,22 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const { headers } = reply;
     if (headers) for (let i = 0; i < headers.length; i += 2) res.writeHeader(headers[i], headers[i + 1]);
     const close = close_after || draining;
-    if (status === 204 || status === 304) res.endWithoutBody(undefined, close);
-    else if (head.method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body), close);
+    if (status === 204 || status === 304) endBodiless(res, undefined, close);
+    else if (head.method === 'HEAD') endBodiless(res, Buffer.byteLength(body), close);
     else res.end(body, close);
+  }
+
+  /**
+   * `length`: what a GET would have got. The library takes a length of its own for bytes still to come, and would drop
+   * the next request on this connection; and undefined for a number.
+   */
+  function endBodiless(res: HttpResponse, length: number | undefined, close: boolean): void {
+    if (close) {
+      res.endWithoutBody(0, true);
+      return;
+    }
+    if (length !== undefined) res.writeHeader('Content-Length', String(length));
+    res.endWithoutBody();
   }
 
   function serve(endpoint: Endpoint, params: number) {
