@@ -25,6 +25,8 @@ export function connectRedis(url: string): Redis {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableAutoPipelining: false,
+    // Nobody reads a client's name and version, and our users need not be allowed to tell them.
+    disableClientInfo: true,
     connectTimeout: 2_000,
     retryStrategy: (attempt) => Math.min(25 * attempt, RECONNECT_MS_MAX),
   });

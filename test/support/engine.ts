@@ -23,6 +23,7 @@ import { createSaleLocks } from '../../reconciler/sale-locks.ts';
 import { createDocumentCheck } from './document-check.ts';
 import { testDatabase } from './postgres.ts';
 import { testRedis } from './redis.ts';
+import { asRedisUser } from './redis-users.ts';
 
 export type Call = {
   token?: string;
@@ -120,7 +121,10 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const on_error = () => {};
   const db = createPool({ url: database_url, max: 10, application_name: 'test-engine', on_error });
   await installJobs(db);
-  const redis = connectRedis(redis_url);
+  // On the Redis of all tests with the rights of the real ones; a test's own comes as it says.
+  const redisUrlOf = (user: 'engine' | 'reconciler') =>
+    options.redis_url ? redis_url : asRedisUser(redis_url, user);
+  const redis = connectRedis(redisUrlOf('engine'));
   redis.on('error', on_error);
   await redisReady(redis, 5_000);
   const providers = createProviders(config);
@@ -134,7 +138,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
 
   async function startReconciling(): Promise<{ stop(): Promise<void> }> {
     const pool = createPool({ url: database_url, max: 10, application_name: 'test-reconciler', on_error });
-    const connection = connectRedis(redis_url);
+    const connection = connectRedis(redisUrlOf('reconciler'));
     connection.on('error', on_error);
     const locks = createSaleLocks({ url: database_url, application_name: 'test-locks', on_error });
     const reconciler = createReconciler({

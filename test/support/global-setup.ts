@@ -7,6 +7,7 @@ import { removePostgres, startPostgres } from '../../platform/local/postgres-ser
 import { redisBinary } from '../../platform/local/redis-binary.ts';
 import { startRedis } from '../../platform/local/redis-server.ts';
 import { lastWill } from './last-will.ts';
+import { TEST_REDIS_PASSWORDS } from './redis-users.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -19,7 +20,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = mkdtempSync(join(tmpdir(), 'stampede-test-'));
   // Run by root, Postgres is another account, and has to get in.
   chmodSync(folder, 0o711);
-  const redis = await startRedis({ dir: join(folder, 'redis'), binary: await redisBinary(console.log) });
+  const redis = await startRedis({
+    dir: join(folder, 'redis'),
+    binary: await redisBinary(console.log),
+    users: { passwords: TEST_REDIS_PASSWORDS, unnamed: 'all' },
+  });
   const revokeRedis = lastWill([redis.pid], folder);
   // The cluster is thrown away after the run, so it need not survive a power cut.
   const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 import { type RedisServer, startRedis } from '../../platform/local/redis-server.ts';
 import { lastWill } from './last-will.ts';
+import { TEST_REDIS_PASSWORDS } from './redis-users.ts';
 
 /**
  * The Redis that the whole run shares, and a tenant that nobody else uses: keys hold the tenant, so
@@ -31,7 +32,8 @@ export type OwnRedis = {
 /** A Redis of this test alone, which it may kill, stop with a signal or flush. Call `stop` in afterAll. */
 export async function startOwnRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'stampede-redis-'));
-  let server = await startRedis({ dir, settings });
+  const users = { passwords: TEST_REDIS_PASSWORDS, unnamed: 'all' } as const;
+  let server = await startRedis({ dir, settings, users });
   let revoke = lastWill([server.pid], dir);
   const replace = (next: RedisServer) => {
     revoke();
@@ -43,7 +45,7 @@ export async function startOwnRedis(settings: Readonly<Record<string, string>> =
     port: server.port,
     pid: () => server.pid,
     kill: () => server.kill(),
-    start: async () => replace(await startRedis({ dir, settings, port: server.port })),
+    start: async () => replace(await startRedis({ dir, settings, users, port: server.port })),
     stop: async () => {
       await server.kill();
       revoke();
