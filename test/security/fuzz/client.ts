@@ -6,6 +6,8 @@ export type RawAnswer = { status: number; headers: Map<string, string>; text: st
 export type Outcome = RawAnswer | 'closed' | 'silent';
 
 export type Client = {
+  /** What was sent before, on the connection that is kept, and its status. */
+  readonly last: string;
   ask(bytes: Buffer, options: { bodiless: boolean; patience_ms: number }): Promise<Outcome>;
   /** Sends so much, waits, and is gone. */
   leave(bytes: Buffer, after_ms: number): Promise<void>;
@@ -16,6 +18,8 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 export function createClient(port: number): Client {
   let socket: Socket | undefined;
+  let last = '';
+  let sending = '';
 
   async function opened(): Promise<Socket> {
     if (socket && !socket.destroyed && socket.writable) return socket;
@@ -24,6 +28,7 @@ export function createClient(port: number): Client {
     await new Promise<void>((resolve, reject) => made.once('connect', resolve).once('error', reject));
     made.on('error', () => {});
     socket = made;
+    last = 'nothing';
     return made;
   }
 
@@ -34,8 +39,12 @@ export function createClient(port: number): Client {
   }
 
   return {
+    get last() {
+      return last;
+    },
     async ask(bytes, { bodiless, patience_ms }) {
       const to = await opened();
+      sending = bytes.subarray(0, 1_500).toString('latin1');
       return new Promise((resolve) => {
         let received: Buffer = Buffer.alloc(0);
         const end = (outcome: Outcome) => {
@@ -45,6 +54,7 @@ export function createClient(port: number): Client {
             typeof outcome === 'object' &&
             outcome.headers.get('connection') !== 'close' &&
             received.length === 0;
+          if (typeof outcome === 'object') last = `${outcome.status} ${sending}`;
           if (!kept) close();
           resolve(outcome);
         };

@@ -82,7 +82,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     });
     if (typeof outcome === 'string') {
       result.unanswered += 1;
-      if (sent.how !== 'bytes' && sent.kind !== 'header') fault(number, sent, outcome);
+      if (sent.how !== 'bytes' && sent.kind !== 'header')
+        fault(number, sent, `${outcome}; before it on this connection: ${client.last}`);
       else if (takesStock(sent.operation)) again.push(sent);
       return;
     }

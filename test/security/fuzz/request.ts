@@ -58,7 +58,14 @@ const WEIGHTS: readonly (readonly [number, Kind])[] = [
 ];
 
 /** Asked more often than the others: they take stock. */
-const FAVOURED: Readonly<Record<string, number>> = { checkout: 8, lock: 5, create_sale: 0.3 };
+const FAVOURED: Readonly<Record<string, number>> = {
+  checkout: 8,
+  lock: 5,
+  create_sale: 0.3,
+  cancel: 0.3,
+  delete_webhook: 0.1,
+  close: 0.2,
+};
 const PAYMENT_TOKENS = [
   'pm_ok',
   'pm_ok',

@@ -47,6 +47,8 @@ export const SKUS = ['a', 'b', 'c'] as const;
 export const STOCK: Readonly<Record<string, number>> = { a: 1_000_000, b: 200_000, c: 40 };
 export const BUYERS = 60;
 
+const shipping_address = { name: 'Ada', line1: '1', city: 'London', postal_code: '1', country: 'GB' };
+
 const MAIN = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 export type WorldOptions = {
@@ -150,11 +152,14 @@ export async function startWorld({
     const made: Shop['orders'] = [];
     for (let i = 0; i < orders; i++) {
       const buyer = `buyer-${i % BUYERS}`;
-      const body = { sale_id: sales[i % 2 === 0 ? 0 : 3], items: [{ sku: 'a', qty: 1 }] };
-      made.push({ id: (await ask(token(buyer, 'buyer'), '/v1/inventory/lock', body)).order_id, buyer });
+      const order = { sale_id: sales[i % 2 === 0 ? 0 : 3], items: [{ sku: 'a', qty: 1 }] };
+      const paid =
+        i % 3 === 0 ? undefined : { payment_method: { type: 'card', token: 'pm_ok' }, shipping_address };
+      const path = paid ? '/v1/checkout' : '/v1/inventory/lock';
+      made.push({ id: (await ask(token(buyer, 'buyer'), path, { ...order, ...paid })).order_id, buyer });
     }
     const endpoints: string[] = [];
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 12; i++) {
       const hook = { url: `https://hooks.shop.example/${i}`, types: ['order.delivered'] };
       endpoints.push((await ask(admin, '/v1/merchant/webhooks', hook)).id);
     }
