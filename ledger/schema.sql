@@ -40,6 +40,16 @@ CREATE TABLE attempts (
   CONSTRAINT attempts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'unknown'::text, 'authorized'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
 ) WITH (fillfactor=50);
 
+CREATE TABLE audit_checks (
+  sale_no bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  violations bigint NOT NULL,
+  examples text[] NOT NULL DEFAULT '{}'::text[],
+  checked_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT audit_checks_pkey PRIMARY KEY (sale_no, name),
+  CONSTRAINT audit_checks_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no)
+) WITH (fillfactor=70);
+
 CREATE TABLE cursors (
   sale_no bigint NOT NULL,
   epoch bigint NOT NULL DEFAULT 0,
@@ -60,6 +70,29 @@ CREATE TABLE cursors (
   CONSTRAINT cursors_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
   CONSTRAINT cursors_check CHECK ((opened_epoch <= epoch)),
   CONSTRAINT cursors_check1 CHECK (((acked_n <= sealed_n) AND (applied_n <= sealed_n)))
+) WITH (fillfactor=50);
+
+CREATE TABLE event_chain_marks (
+  sale_no bigint NOT NULL,
+  events bigint NOT NULL,
+  last_id bigint NOT NULL,
+  head bytea NOT NULL,
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT event_chain_marks_pkey PRIMARY KEY (sale_no, events),
+  CONSTRAINT event_chain_marks_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT event_chain_marks_head_check CHECK ((octet_length(head) = 32))
+);
+
+CREATE TABLE event_chains (
+  sale_no bigint NOT NULL,
+  events bigint NOT NULL,
+  last_id bigint NOT NULL,
+  head bytea NOT NULL,
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT event_chains_pkey PRIMARY KEY (sale_no),
+  CONSTRAINT event_chains_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT event_chains_events_check CHECK ((events > 0)),
+  CONSTRAINT event_chains_head_check CHECK ((octet_length(head) = 32))
 ) WITH (fillfactor=50);
 
 CREATE TABLE expired_holds (
@@ -105,7 +138,9 @@ CREATE TABLE movements (
   buyer_hash bytea,
   buyer_units bigint NOT NULL DEFAULT 0,
   n bigint,
+  cause text NOT NULL DEFAULT 'released'::text,
   CONSTRAINT movements_pkey PRIMARY KEY (id),
+  CONSTRAINT movements_cause_check CHECK ((cause = ANY (ARRAY['released'::text, 'rejected'::text, 'replayed'::text, 'topup'::text]))),
   CONSTRAINT movements_check CHECK (((buyer_units >= 0) AND ((buyer_units = 0) OR (buyer_hash IS NOT NULL)))),
   CONSTRAINT movements_from_held_check CHECK ((from_held >= 0)),
   CONSTRAINT movements_to_available_check CHECK ((to_available >= 0))
@@ -274,6 +309,29 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'done'::text, 'refused'::text])))
 );
 
+CREATE TABLE sale_events (
+  id bigint NOT NULL DEFAULT nextval('order_events_id_seq'::regclass),
+  sale_no bigint NOT NULL,
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  kind text NOT NULL,
+  sku text COLLATE "C",
+  change bigint,
+  total bigint,
+  unit_price bigint,
+  gate text,
+  gate_version bigint,
+  seq bigint,
+  CONSTRAINT sale_events_pkey PRIMARY KEY (id),
+  CONSTRAINT sale_events_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT sale_events_check CHECK (
+CASE
+    WHEN (kind = 'gate'::text) THEN ((num_nonnulls(gate, gate_version, seq) = 3) AND (num_nonnulls(sku, change, total) = 0))
+    ELSE ((num_nonnulls(gate, gate_version, seq) = 0) AND (num_nonnulls(sku, change, total) = 3))
+END),
+  CONSTRAINT sale_events_gate_check CHECK ((gate = ANY (ARRAY['scheduled'::text, 'open'::text, 'paused'::text, 'closed'::text]))),
+  CONSTRAINT sale_events_kind_check CHECK ((kind = ANY (ARRAY['created'::text, 'topup'::text, 'reduce'::text, 'gate'::text])))
+);
+
 CREATE TABLE sales (
   sale_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   tenant text COLLATE "C" NOT NULL,
@@ -407,6 +465,8 @@ CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHER
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
 CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
 CREATE INDEX refunds_unfinished ON public.refunds USING btree (next_look_at) WHERE (state = 'wanted'::text);
+CREATE UNIQUE INDEX sale_events_gates ON public.sale_events USING btree (sale_no, seq) WHERE (kind = 'gate'::text);
+CREATE INDEX sale_events_of_sale ON public.sale_events USING btree (sale_no, id);
 CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (endpoint_id, next_try_at, id) WHERE (state = 'waiting'::text);
 CREATE INDEX webhook_deliveries_finished ON public.webhook_deliveries USING btree (finished_at) WHERE (state <> 'waiting'::text);
 CREATE INDEX webhook_deliveries_of_order ON public.webhook_deliveries USING btree (endpoint_id, order_id, event_id) WHERE (state = 'waiting'::text);
@@ -419,10 +479,12 @@ CREATE INDEX webhook_replays_open ON public.webhook_replays USING btree (id) WHE
 CREATE OR REPLACE FUNCTION public.attempts_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
   froms text[];
@@ -501,6 +563,88 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.grant_roles()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  relation record;
+  jobs boolean := to_regclass('pgboss.job') IS NOT NULL;
+BEGIN
+  -- Two at once would change the same catalog rows.
+  PERFORM pg_advisory_xact_lock(71007017);
+
+  IF to_regrole('stampede_engine') IS NOT NULL THEN
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stampede_engine;
+    GRANT USAGE ON SCHEMA public TO stampede_engine;
+    GRANT SELECT ON sales, skus, cursors, orders, order_items, order_events, order_history, attempts, refunds, shipments,
+      movements, expired_holds, heartbeat, operator_requests, webhook_endpoints, webhook_deliveries, webhook_replays
+      TO stampede_engine;
+    GRANT SELECT ON SEQUENCE order_events_id_seq TO stampede_engine;
+    -- A sale begins here, and its stock begins with it. Afterwards stock only grows (a top-up); what is reserved and sold
+    -- follows from orders.
+    GRANT INSERT ON sales TO stampede_engine;
+    GRANT UPDATE (gate, gate_version) ON sales TO stampede_engine;
+    GRANT INSERT (sale_no, sku, position, name, unit_price, total, told_available), UPDATE (total) ON skus
+      TO stampede_engine;
+    GRANT INSERT (sale_no) ON cursors TO stampede_engine;
+    -- Of no order, and in no batch.
+    GRANT INSERT (sale_no, sku, to_available, from_held) ON movements TO stampede_engine;
+    GRANT INSERT, UPDATE (answer) ON operator_requests TO stampede_engine;
+    -- Orders come from the stream alone. What they are worth, whose they are and what is in them never changes.
+    GRANT UPDATE (state, cause, actor, updated_at, restock, refund_reason, extended, expires_at) ON orders
+      TO stampede_engine;
+    -- Payments are asked for here and carried out elsewhere.
+    GRANT INSERT (id, order_id, no, psp, method_type, token, amount, currency, next_look_at) ON attempts
+      TO stampede_engine;
+    GRANT INSERT (order_id, attempt_id, key, amount, reason, actor, next_look_at) ON refunds TO stampede_engine;
+    GRANT INSERT ON shipments TO stampede_engine;
+    GRANT INSERT (provider, event_id, body), SELECT (provider, event_id) ON psp_events TO stampede_engine;
+    GRANT INSERT, UPDATE ON webhook_endpoints, webhook_deliveries, webhook_replays TO stampede_engine;
+    IF jobs THEN
+      GRANT USAGE ON SCHEMA pgboss TO stampede_engine;
+      GRANT SELECT ON pgboss.queue TO stampede_engine;
+      GRANT SELECT, INSERT ON pgboss.job TO stampede_engine;
+    END IF;
+  END IF;
+
+  IF to_regrole('stampede_reconciler') IS NOT NULL THEN
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stampede_reconciler;
+    GRANT USAGE ON SCHEMA public TO stampede_reconciler;
+    GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO stampede_reconciler;
+    GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO stampede_reconciler;
+    -- The machines are the owner's, history is written by what makes it, and what was sold and told stays as it was.
+    REVOKE INSERT, UPDATE ON order_transitions, attempt_transitions, migrations, order_events, sales
+      FROM stampede_reconciler;
+    REVOKE UPDATE ON order_items, quarantine, invoices, shipments FROM stampede_reconciler;
+    -- Only what was sent to merchants is ever thrown away.
+    GRANT DELETE ON webhook_deliveries, webhook_replays, webhook_endpoints TO stampede_reconciler;
+    IF jobs THEN
+      GRANT USAGE ON SCHEMA pgboss TO stampede_reconciler;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgboss TO stampede_reconciler;
+      GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA pgboss TO stampede_reconciler;
+    END IF;
+  END IF;
+
+  IF to_regrole('stampede_auditor') IS NOT NULL THEN
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stampede_auditor;
+    GRANT USAGE ON SCHEMA public TO stampede_auditor;
+    -- The books, and nothing about a person: who bought is a hash.
+    FOR relation IN
+      SELECT attrelid::regclass AS name, string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns
+      FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        AND c.relname NOT IN ('psp_events', 'notices', 'quarantine', 'operator_requests', 'webhook_endpoints',
+          'webhook_deliveries', 'webhook_replays')
+        AND attname NOT IN ('salt', 'buyer', 'payment_method', 'shipping_address', 'contact', 'token', 'next_action')
+      GROUP BY attrelid
+    LOOP
+      EXECUTE format('GRANT SELECT (%s) ON %s TO stampede_auditor', relation.columns, relation.name);
+    END LOOP;
+  END IF;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION public.order_event_type(from_state text, to_state text, cause text)
  RETURNS text
  LANGUAGE sql
@@ -521,6 +665,8 @@ END $function$
 CREATE OR REPLACE FUNCTION public.orders_inserted()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
   IF EXISTS (SELECT FROM inserted WHERE state NOT IN ('reserved', 'rejected')) THEN
@@ -535,10 +681,12 @@ END $function$
 CREATE OR REPLACE FUNCTION public.orders_updated()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
   ids text[];
@@ -645,6 +793,8 @@ END $function$
 CREATE OR REPLACE FUNCTION public.refund_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
   IF NEW.state = OLD.state THEN
@@ -669,10 +819,26 @@ END $function$
 CREATE OR REPLACE FUNCTION public.shipment_recorded()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
   INSERT INTO order_events (order_id, from_state, to_state, cause, actor)
   SELECT o.id, o.state, o.state, 'shipment_recorded', NEW.actor FROM orders o WHERE o.id = NEW.order_id;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION public.sku_total_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  change bigint := NEW.total - CASE TG_OP WHEN 'UPDATE' THEN OLD.total ELSE 0 END;
+BEGIN
+  INSERT INTO sale_events (sale_no, kind, sku, change, total, unit_price)
+  VALUES (NEW.sale_no, CASE WHEN TG_OP = 'INSERT' THEN 'created' WHEN change > 0 THEN 'topup' ELSE 'reduce' END,
+    NEW.sku, change, NEW.total, NEW.unit_price);
   RETURN NULL;
 END $function$
 ;
@@ -702,7 +868,10 @@ CREATE TRIGGER order_events_coming BEFORE INSERT ON public.order_events FOR EACH
 CREATE TRIGGER orders_inserted AFTER INSERT ON public.orders REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION orders_inserted();
 CREATE TRIGGER orders_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION orders_updated();
 CREATE TRIGGER refund_changed AFTER UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refund_changed();
+CREATE TRIGGER sale_events_coming BEFORE INSERT ON public.sale_events FOR EACH STATEMENT EXECUTE FUNCTION order_events_coming();
 CREATE TRIGGER shipment_recorded AFTER INSERT ON public.shipments FOR EACH ROW EXECUTE FUNCTION shipment_recorded();
+CREATE TRIGGER sku_created AFTER INSERT ON public.skus FOR EACH ROW EXECUTE FUNCTION sku_total_changed();
+CREATE TRIGGER sku_total_changed AFTER UPDATE OF total ON public.skus FOR EACH ROW WHEN ((old.total <> new.total)) EXECUTE FUNCTION sku_total_changed();
 
 -- order: authorized -> canceled (reserved -1, sold 0, to available 1, from held 1)
 -- order: authorized -> confirmed (reserved -1, sold 1, to available 0, from held 1)

@@ -21,7 +21,7 @@ const TOPUP = {
       WHERE s.sale_no = $1 AND s.sku = i.sku
       RETURNING s.sku, i.qty, s.total
     ), moved AS (
-      INSERT INTO movements (sale_no, sku, to_available, from_held) SELECT $1, sku, qty, 0 FROM added
+      INSERT INTO movements (sale_no, sku, to_available, from_held, cause) SELECT $1, sku, qty, 0, 'topup' FROM added
     )
     SELECT sku, qty, total FROM added ORDER BY sku`,
 };

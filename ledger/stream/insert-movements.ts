@@ -2,14 +2,15 @@
  * Movements that ingest itself makes: for orders that the ledger had already, and for rejected ones.
  *
  * $1 sale_no, then columns: $2 order ids  $3 SKUs  $4 to available  $5 from held  $6 buyer hashes  $7 buyer units
+ *   $8 causes
  */
 import { type Queryable, rows } from '../../platform/postgres.ts';
 
 const INSERT_MOVEMENTS = {
   name: 'insert_movements',
   text: `
-    INSERT INTO movements (sale_no, order_id, sku, to_available, from_held, buyer_hash, buyer_units)
-    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[])`,
+    INSERT INTO movements (sale_no, order_id, sku, to_available, from_held, buyer_hash, buyer_units, cause)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[], $8::text[])`,
 };
 
 export type Movement = {
@@ -19,6 +20,8 @@ export type Movement = {
   from_held: number;
   buyer_hash: Buffer | null;
   buyer_units: number;
+  /** Why ingest gives something back. */
+  cause: 'rejected' | 'replayed';
 };
 
 export async function insertMovements(
@@ -35,5 +38,6 @@ export async function insertMovements(
     movements.map((m) => m.from_held),
     movements.map((m) => m.buyer_hash),
     movements.map((m) => m.buyer_units),
+    movements.map((m) => m.cause),
   ]);
 }

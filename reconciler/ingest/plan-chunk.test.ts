@@ -113,6 +113,7 @@ describe('fit', () => {
         from_held: 6,
         buyer_hash: Buffer.alloc(16, 'o1'),
         buyer_units: 6,
+        cause: 'rejected',
       },
     ]);
   });
@@ -125,7 +126,7 @@ test('an order that is known already, or twice in the chunk, gives its second ta
   );
   expect(plan.orders.map((o) => o.order_id)).toEqual(['o1']);
   expect(plan.movements).toMatchObject([
-    { order_id: 'old', sku: 'a', to_available: 2, from_held: 2, buyer_units: 2 },
+    { order_id: 'old', sku: 'a', to_available: 2, from_held: 2, buyer_units: 2, cause: 'replayed' },
     { order_id: 'o1', sku: 'a', to_available: 1, from_held: 1, buyer_units: 1 },
   ]);
   expect(plan).toMatchObject({ replayed: 2, rejected: 0, fenced_reason: null, to_authorize: ['o1'] });
@@ -175,6 +176,7 @@ test('keeps what Redis told last, the highest gate, the last applied n, digest a
     context(),
   );
   expect(plan).toMatchObject({ seq: 9, applied_n: 2, gate_version: 4, digest: digest(9) });
+  expect(plan.gates).toEqual([{ seq: 8, gate: 'paused', version: 4, at_ms: 1_000_000 }]);
   expect(plan.stock).toMatchObject([
     { sku: 'a', told_available: 6, told_held: 0 },
     { sku: 'b', told_available: null },

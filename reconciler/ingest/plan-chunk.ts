@@ -9,6 +9,7 @@
  * - A reduce takes units out of `total`, as far as they are there; short of that the sale is fenced.
  */
 import { createHash } from 'node:crypto';
+import type { GatePosition } from '../../ledger/stream/insert-gates.ts';
 import type { Movement } from '../../ledger/stream/insert-movements.ts';
 import type { NewOrder } from '../../ledger/stream/insert-orders.ts';
 import type { StockRow } from '../../ledger/stream/lock-stock.ts';
@@ -23,6 +24,8 @@ export type ChunkPlan = {
   applied_n: number;
   /** Highest gate version among the entries, null if none sets the gate. */
   gate_version: number | null;
+  /** From which position on the gate stands how. */
+  gates: GatePosition[];
   fenced_reason: LastingReason | null;
   orders: NewOrder[];
   movements: Movement[];
@@ -59,6 +62,7 @@ export function planChunk(entries: readonly StreamEntry[], context: ChunkContext
     chain: context.chain,
     applied_n: last.applied_n,
     gate_version: null,
+    gates: [],
     fenced_reason: null,
     orders: [],
     movements: [],
@@ -90,7 +94,10 @@ export function planChunk(entries: readonly StreamEntry[], context: ChunkContext
       if (!reduce(entry.reduce.taken, stock)) plan.fenced_reason ??= 'reduce_did_not_fit';
       plan.answers.push({ key: entry.reduce.request_id, answer: { items: entry.reduce.taken } });
     }
-    if (entry.gate) plan.gate_version = Math.max(plan.gate_version ?? 0, entry.gate.version);
+    if (entry.gate) {
+      plan.gate_version = Math.max(plan.gate_version ?? 0, entry.gate.version);
+      plan.gates.push({ seq: entry.seq, at_ms: entry.at_ms, ...entry.gate });
+    }
     for (const told of entry.stock) {
       const row = stock.get(told.sku);
       if (row) Object.assign(row, { told_available: told.available, told_held: told.held });
@@ -165,6 +172,7 @@ function takeBack(order: StreamOrder, stock: Counters, what: 'all' | 'held'): Mo
       from_held: line.qty,
       buyer_hash: i === 0 && order.limit_units > 0 ? order.buyer_hash : null,
       buyer_units: i === 0 ? order.limit_units : 0,
+      cause: what === 'all' ? ('replayed' as const) : ('rejected' as const),
     }));
 }
 

@@ -9,6 +9,7 @@
 
 import { answerRequests } from '../../ledger/sales/operator-requests.ts';
 import type { FollowedSale } from '../../ledger/stream/cursor.ts';
+import { insertGates } from '../../ledger/stream/insert-gates.ts';
 import { insertMovements } from '../../ledger/stream/insert-movements.ts';
 import { insertOrders } from '../../ledger/stream/insert-orders.ts';
 import { knownOrders } from '../../ledger/stream/known-orders.ts';
@@ -54,6 +55,7 @@ export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
     if (plan.fenced_reason) plan = await planWith(lockStock);
     await insertOrders(tx, sale, plan.orders);
     await insertMovements(tx, sale.sale_no, plan.movements);
+    await insertGates(tx, sale.sale_no, plan.gates);
     await answerRequests(tx, sale.sale_no, plan.answers);
     if (plan.to_authorize.length > 0) await chunk.enqueueAuthorize(tx, plan.to_authorize);
     if (skus.size > 0) await lockStock(tx, sale.sale_no, [...skus]);

@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { LOAD_ITEMS_MAX, REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
+import type { Gate } from '../../domain/types.ts';
 import type { FollowedSale } from '../../ledger/stream/cursor.ts';
 import { loadRows } from '../../ledger/stream/load-rows.ts';
 import { markLoaded } from '../../ledger/stream/mark-loaded.ts';
@@ -40,11 +41,15 @@ export async function loadSale(
   // What is there now may be from an earlier try, or not ours at all.
   const record_key = saleKeys(token).record;
   const record = await withTimeout(
-    redis.hmgetBuffer(record_key, 'route', 'epoch', 'gate_version', 'generation'),
+    redis.hmgetBuffer(record_key, 'route', 'epoch', 'gate_version', 'generation', 'gate'),
     REDIS_CALL_TIMEOUT_MS,
   );
-  const [route, epoch, gate_version, generation] = record;
+  const [route, epoch, gate_version, generation, gate] = record;
   if (!route?.equals(sale.route) || Number(generation) !== sale.generation) return 'foreign';
-  await markLoaded(db, sale.sale_no, { epoch: Number(epoch), gate_version: Number(gate_version) });
+  await markLoaded(db, sale.sale_no, {
+    epoch: Number(epoch),
+    gate_version: Number(gate_version),
+    gate: String(gate) as Gate,
+  });
   return 'loaded';
 }
