@@ -39,7 +39,7 @@ type Way = 'in the head' | 'in the body' | 'before the answer' | 'a moment later
 
 export async function aborts(options: AbortsOptions): Promise<AbortsResult> {
   const { world, aborts: wanted, seed, connections = 64, progress } = options;
-  const books = openBooks(world);
+  const books = openBooks(world, world.shop.twin);
   const keyed = requestsOf(world, seed);
   const left: Record<Way, number> = {
     ...{
@@ -126,7 +126,7 @@ function requestsOf({ shop, operations }: World, seed: number): Keyed[] {
   const operation = operations.find(({ id }) => id === 'lock') as Operation;
   return Array.from({ length: KEYS }, (_, i) => {
     const items = [{ sku: draw.of(['a', 'b']), qty: 1 + draw.below(2) }];
-    const body = Buffer.from(JSON.stringify({ sale_id: shop.sales[0], items }));
+    const body = Buffer.from(JSON.stringify({ sale_id: shop.twin, items }));
     const headers: [string, string][] = [
       ['Host', 'a'],
       ['Content-Type', 'application/json'],

@@ -1,5 +1,6 @@
 /** One connection to the engine, one request after another, byte by byte: what it says is kept as it came. */
 import { connect, type Socket } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 
 export type RawAnswer = { status: number; headers: Map<string, string>; text: string };
 /** `closed`: without an answer. `silent`: neither in all that time. */
@@ -98,6 +99,9 @@ function parse(received: Buffer, bodiless: boolean): { answer: RawAnswer; length
     bodiless || status === 204 || status === 304 ? 0 : Number(headers.get('content-length') ?? 0);
   const start = head_end + END_OF_HEAD.length;
   if (received.length < start + length) return undefined;
-  const text = received.subarray(start, start + length).toString();
+  const body = received.subarray(start, start + length);
+  const text = (
+    headers.get('content-encoding') === 'gzip' && length > 0 ? gunzipSync(body) : body
+  ).toString();
   return { answer: { status, headers, text }, length: start + length };
 }

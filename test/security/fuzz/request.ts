@@ -123,7 +123,7 @@ export function drawRequest(world: World, draw: Draw): Sent {
     sent.body = Buffer.from(
       JSON.stringify({ id: draw.text(10), type: 'payment.captured', payment: { order_id: order.id } }),
     );
-    headers.push(['Sandbox-Signature', `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}`]);
+    headers.push(['Sandbox-Signature', `t=${world.started_s},v1=${'0'.repeat(64)}`]);
     sent.wanted = 'no success';
   } else if (operation.body) {
     const body = sample(operation.body, draw, known);
@@ -161,7 +161,7 @@ function knownOf(world: World, shop: World['shop'], order_id: string): Known {
       case 'psp':
         return 'sandbox';
       case 'id':
-        return draw.chance(0.1) ? draw.of(world.stranger.sales) : undefined;
+        return draw.chance(0.1) ? world.stranger.twin : undefined;
       case 'url':
       case 'tracking_url':
         return `https://hooks.shop.example/${draw.text(5)}`;
@@ -253,6 +253,7 @@ function spoilRequest(sent: Sent, world: World, draw: Draw): void {
       break;
     }
     case 'method':
+      sent.wanted = undefined;
       sent.method = draw.of([
         'GET',
         'HEAD',
@@ -299,7 +300,7 @@ function forged(world: World, draw: Draw): string {
     role: 'admin',
     tenant: world.shop.tenant,
     aud: 'stampede',
-    exp: Math.floor(Date.now() / 1000) + 600,
+    exp: world.started_s + 86_400,
   };
   const signed = (header: object, payload: unknown, key = world.secret, hash = 'sha256') => {
     const text = `${b64(header)}.${b64(payload)}`;

@@ -21,6 +21,8 @@ export type Shop = {
   sales: readonly string[];
   /** For who opens, pauses, closes. */
   gated: readonly string[];
+  /** Whose name the other shop gives to a sale of its own. */
+  twin: string;
   /** With the buyer whose it is. */
   orders: { id: string; buyer: string }[];
   endpoints: readonly string[];
@@ -31,6 +33,8 @@ export type World = {
   port: number;
   secret: string;
   operations: readonly Operation[];
+  /** Since 1970. */
+  started_s: number;
   shop: Shop;
   /** Its names are known to whoever asks, its tokens are not. */
   stranger: Shop;
@@ -107,7 +111,8 @@ export async function startWorld({
   const running = (child: ChildProcess) => child.exitCode === null && child.signalCode === null;
 
   const sign = createSigner({ key: secret, algorithm: 'HS256' });
-  const exp = Math.floor(Date.now() / 1000) + 24 * 3_600;
+  const started_s = Math.floor(Date.now() / 1000);
+  const exp = started_s + 24 * 3_600;
   const tokenOf = (tenant: string) => {
     const made = new Map<string, string>();
     return (sub: string, role: Role) => {
@@ -163,14 +168,14 @@ export async function startWorld({
       const hook = { url: `https://hooks.shop.example/${i}`, types: ['order.delivered'] };
       endpoints.push((await ask(admin, '/v1/merchant/webhooks', hook)).id);
     }
-    return { tenant, token, sales, gated, orders: made, endpoints };
+    return { tenant, token, sales, gated, twin: await sell({ limit_per_buyer: 0 }), orders: made, endpoints };
   }
 
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as Document;
   const [shop, stranger] = await Promise.all([openShop('fuzz'), openShop('other')]);
 
   return {
-    ...{ url, port, secret, shop, stranger, db },
+    ...{ url, port, secret, started_s, shop, stranger, db },
     operations: readOperations(document),
     memoryKib() {
       const status = readFileSync(`/proc/${engine.pid}/status`, 'utf8');
