@@ -23,7 +23,12 @@ const MAY_IMPORT = {
   // The local stack composes the others.
   'platform/local': STORES,
   bench: [...STORES, 'payments', 'engine', 'reconciler', 'platform/local', 'test'],
-  test: [...STORES, 'payments', 'engine', 'reconciler', 'platform/local', 'web', 'bench', 'scripts'],
+  test: [
+    ...[...STORES, 'payments', 'engine', 'reconciler', 'platform/local', 'web', 'bench', 'scripts'],
+    'test/chaos/checker',
+  ],
+  // Judges the others, and shares no code with them.
+  'test/chaos/checker': [],
   scripts: [],
 };
 
@@ -32,7 +37,8 @@ const IMPORT =
 
 export function roomOf(file) {
   if (/\.test\.ts$|\/testing\//.test(file)) return 'test';
-  return file.startsWith('platform/local/') ? 'platform/local' : file.split('/')[0];
+  const apart = ['platform/local', 'test/chaos/checker'].find((room) => file.startsWith(`${room}/`));
+  return apart ?? file.split('/')[0];
 }
 
 /** @returns {{from: string, to: string, type: boolean}[]} */

@@ -64,3 +64,17 @@ test('tests may import from everywhere, and nothing may import from tests', () =
     'engine/b.ts imports test/support/c.ts: engine may not import from test',
   ]);
 });
+
+test('who judges chaos runs imports nothing of what it judges', () => {
+  const files = {
+    'test/chaos/checker/judge.ts':
+      "import '../../../domain/a.ts';\nimport '../history.ts';\nimport './rule.ts';\n",
+    'test/chaos/checker/rule.ts': '',
+    'test/chaos/history.ts': "import './checker/rule.ts';\n",
+    'domain/a.ts': '',
+  };
+  expect(check(files).lines).toEqual([
+    'test/chaos/checker/judge.ts imports domain/a.ts: test/chaos/checker may not import from domain',
+    'test/chaos/checker/judge.ts imports test/chaos/history.ts: test/chaos/checker may not import from test',
+  ]);
+});
