@@ -5,13 +5,13 @@
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 
-const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
 
 /** Returns the names of the migrations that were run, oldest first. Throws if one fails: nothing has changed then. */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const run = await runner({
     databaseUrl,
-    dir: MIGRATIONS,
+    dir: MIGRATIONS_FOLDER,
     migrationsTable: 'migrations',
     direction: 'up',
     singleTransaction: true,

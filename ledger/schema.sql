@@ -66,6 +66,7 @@ CREATE TABLE cursors (
   loaded boolean NOT NULL DEFAULT false,
   fenced_reason text,
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  start_seq bigint NOT NULL DEFAULT 0,
   CONSTRAINT cursors_pkey PRIMARY KEY (sale_no),
   CONSTRAINT cursors_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
   CONSTRAINT cursors_check CHECK ((opened_epoch <= epoch)),
@@ -283,6 +284,33 @@ CREATE TABLE quarantine (
   CONSTRAINT quarantine_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no)
 );
 
+CREATE TABLE rebuilds (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  sale_no bigint NOT NULL,
+  reason text NOT NULL,
+  actor text NOT NULL,
+  phase text NOT NULL DEFAULT 'wanted'::text,
+  attempts integer NOT NULL DEFAULT 0,
+  from_generation bigint,
+  generation bigint,
+  epoch bigint,
+  start_seq bigint,
+  entries_drained bigint NOT NULL DEFAULT 0,
+  orders_drained bigint NOT NULL DEFAULT 0,
+  entries_lost bigint NOT NULL DEFAULT 0,
+  movements_sealed bigint NOT NULL DEFAULT 0,
+  rows_total bigint NOT NULL DEFAULT 0,
+  rows_staged bigint NOT NULL DEFAULT 0,
+  error text,
+  requested_at timestamp with time zone NOT NULL DEFAULT now(),
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  CONSTRAINT rebuilds_pkey PRIMARY KEY (id),
+  CONSTRAINT rebuilds_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
+  CONSTRAINT rebuilds_check CHECK (((phase = 'done'::text) = (finished_at IS NOT NULL))),
+  CONSTRAINT rebuilds_phase_check CHECK ((phase = ANY (ARRAY['wanted'::text, 'draining'::text, 'sealing'::text, 'staging'::text, 'switching'::text, 'done'::text])))
+);
+
 CREATE TABLE refunds (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
   order_id text COLLATE "C" NOT NULL,
@@ -463,6 +491,8 @@ CREATE INDEX order_events_of_order ON public.order_events USING btree (order_id,
 CREATE INDEX orders_as_they_came ON public.orders USING btree (sale_no, seq, id);
 CREATE INDEX orders_held ON public.orders USING btree (sale_no, expires_at) WHERE held;
 CREATE INDEX psp_events_waiting ON public.psp_events USING btree (next_look_at) WHERE (settled_at IS NULL);
+CREATE INDEX rebuilds_of_sale ON public.rebuilds USING btree (sale_no, id);
+CREATE UNIQUE INDEX rebuilds_one_at_a_time ON public.rebuilds USING btree (sale_no) WHERE (finished_at IS NULL);
 CREATE UNIQUE INDEX refunds_one_open ON public.refunds USING btree (attempt_id) WHERE (state = 'wanted'::text);
 CREATE INDEX refunds_unfinished ON public.refunds USING btree (next_look_at) WHERE (state = 'wanted'::text);
 CREATE UNIQUE INDEX sale_events_gates ON public.sale_events USING btree (sale_no, seq) WHERE (kind = 'gate'::text);
@@ -578,7 +608,9 @@ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stampede_engine;
     GRANT USAGE ON SCHEMA public TO stampede_engine;
     GRANT SELECT ON sales, skus, cursors, orders, order_items, order_events, order_history, attempts, refunds, shipments,
-      movements, expired_holds, heartbeat, operator_requests, webhook_endpoints, webhook_deliveries, webhook_replays
+      movements, expired_holds, heartbeat, operator_requests, webhook_endpoints, webhook_deliveries, webhook_replays,
+      sale_events, event_chains, event_chain_marks, audit_checks, rebuilds,
+      outbox_cursors
       TO stampede_engine;
     GRANT SELECT ON SEQUENCE order_events_id_seq TO stampede_engine;
     -- A sale begins here, and its stock begins with it. Afterwards stock only grows (a top-up); what is reserved and sold
@@ -589,8 +621,9 @@ BEGIN
       TO stampede_engine;
     GRANT INSERT (sale_no) ON cursors TO stampede_engine;
     -- Of no order, and in no batch.
-    GRANT INSERT (sale_no, sku, to_available, from_held) ON movements TO stampede_engine;
+    GRANT INSERT (sale_no, sku, to_available, from_held, cause) ON movements TO stampede_engine;
     GRANT INSERT, UPDATE (answer) ON operator_requests TO stampede_engine;
+    GRANT INSERT (sale_no, reason, actor) ON rebuilds TO stampede_engine;
     -- Orders come from the stream alone. What they are worth, whose they are and what is in them never changes.
     GRANT UPDATE (state, cause, actor, updated_at, restock, refund_reason, extended, expires_at) ON orders
       TO stampede_engine;
@@ -600,7 +633,8 @@ BEGIN
     GRANT INSERT (order_id, attempt_id, key, amount, reason, actor, next_look_at) ON refunds TO stampede_engine;
     GRANT INSERT ON shipments TO stampede_engine;
     GRANT INSERT (provider, event_id, body), SELECT (provider, event_id) ON psp_events TO stampede_engine;
-    GRANT INSERT, UPDATE ON webhook_endpoints, webhook_deliveries, webhook_replays TO stampede_engine;
+    GRANT INSERT ON webhook_endpoints, webhook_deliveries, webhook_replays TO stampede_engine;
+    GRANT UPDATE ON webhook_endpoints TO stampede_engine;
     IF jobs THEN
       GRANT USAGE ON SCHEMA pgboss TO stampede_engine;
       GRANT SELECT ON pgboss.queue TO stampede_engine;
@@ -612,11 +646,11 @@ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stampede_reconciler;
     GRANT USAGE ON SCHEMA public TO stampede_reconciler;
     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO stampede_reconciler;
-    GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO stampede_reconciler;
+    GRANT SELECT, USAGE ON ALL SEQUENCES IN SCHEMA public TO stampede_reconciler;
     -- The machines are the owner's, history is written by what makes it, and what was sold and told stays as it was.
     REVOKE INSERT, UPDATE ON order_transitions, attempt_transitions, migrations, order_events, sales
       FROM stampede_reconciler;
-    REVOKE UPDATE ON order_items, quarantine, invoices, shipments FROM stampede_reconciler;
+    REVOKE UPDATE ON order_items, quarantine, invoices, shipments, sale_events, event_chain_marks FROM stampede_reconciler;
     -- Only what was sent to merchants is ever thrown away.
     GRANT DELETE ON webhook_deliveries, webhook_replays, webhook_endpoints TO stampede_reconciler;
     IF jobs THEN
@@ -832,6 +866,8 @@ END $function$
 CREATE OR REPLACE FUNCTION public.sku_total_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
   change bigint := NEW.total - CASE TG_OP WHEN 'UPDATE' THEN OLD.total ELSE 0 END;

@@ -36,6 +36,12 @@ export type Config = ProviderConfig & {
   host: string;
   redis_url?: string;
   database_url?: string;
+  /** Of the ledger's owner, where DATABASE_URL is of a role that may not change the schema. */
+  migrate_database_url?: string;
+  /** What these roles log in with, once the ledger has been prepared. */
+  engine_database_password?: string;
+  reconciler_database_password?: string;
+  auditor_database_password?: string;
   data_dir: string;
   jwt_secret?: string;
   jwt_jwks_url?: string;
@@ -105,6 +111,10 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     host: host(env, 'HOST', local_stack ? '127.0.0.1' : '0.0.0.0'),
     redis_url: url(env, 'REDIS_URL', ['redis:', 'rediss:']),
     database_url: url(env, 'DATABASE_URL', ['postgres:', 'postgresql:']),
+    migrate_database_url: url(env, 'MIGRATE_DATABASE_URL', ['postgres:', 'postgresql:']),
+    engine_database_password: longSecret(env, 'ENGINE_DATABASE_PASSWORD'),
+    reconciler_database_password: longSecret(env, 'RECONCILER_DATABASE_PASSWORD'),
+    auditor_database_password: longSecret(env, 'AUDITOR_DATABASE_PASSWORD'),
     data_dir: env.DATA_DIR || '.data',
     jwt_secret: env.JWT_SECRET || undefined,
     jwt_jwks_url: url(env, 'JWT_JWKS_URL', ['https:', 'http:']),

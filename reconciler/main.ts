@@ -1,5 +1,4 @@
-/** The reconciler as a process: DATABASE_URL, REDIS_URL, PSP..., RECONCILER_PORT. Brings the ledger to the newest schema first. */
-import { migrate } from '../ledger/migrate.ts';
+/** The reconciler as a process: DATABASE_URL, REDIS_URL, PSP..., RECONCILER_PORT. Prepares the ledger first, if it may. */
 import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
@@ -14,9 +13,11 @@ import { createGiveWay } from './give-way.ts';
 import { runLoop } from './loop.ts';
 import { createNotify } from './notify/notify.ts';
 import { startOpsServer } from './ops-server.ts';
+import { createChainSink } from './outbox/chain/sink.ts';
 import { runOutboxRole } from './outbox/outbox-role.ts';
 import { createWebhookSink } from './outbox/webhooks/sink.ts';
 import { runWebhookRole } from './outbox/webhooks/webhook-role.ts';
+import { prepareOrCheck } from './prepare/prepare-ledger.ts';
 import { createReconciler } from './reconciler.ts';
 import { type Saga, startSaga } from './saga/saga.ts';
 import { createSaleLocks } from './sale-locks.ts';
@@ -96,7 +97,10 @@ async function main(): Promise<void> {
     if (!signing_key) log.info('WEBHOOK_SIGNING_KEY is not set: merchants cannot be told by webhooks');
     await Promise.all([
       notify.run(signal),
-      runOutboxRole({ ...shared, sinks: [createWebhookSink(), notify.sink], give_way }, signal),
+      runOutboxRole(
+        { ...shared, sinks: [createWebhookSink(), notify.sink, createChainSink()], give_way },
+        signal,
+      ),
       signing_key &&
         runWebhookRole(
           { ...shared, signing_key, keep_days, target: { local: config.webhook_allow_http }, give_way },
@@ -114,7 +118,7 @@ async function main(): Promise<void> {
       signal: AbortSignal.any([signal, prepared.signal]),
       onError: (error) => Math.max(onError(error), 250),
       step: async () => {
-        const run = await migrate(url);
+        const run = await prepareOrCheck(db, { url, owner_url: config.migrate_database_url });
         if (run.length > 0) log.info({ migrations: run }, 'the ledger has a new schema');
         await redisReady(redis, 2_000);
         try {

@@ -7,9 +7,7 @@ import { createSigner } from 'fast-jwt';
 import { Registry } from 'prom-client';
 import type { Method } from '../../engine/endpoint.ts';
 import { type Engine, startEngine } from '../../engine/engine.ts';
-import { migrate } from '../../ledger/migrate.ts';
 import { enqueueAuthorize } from '../../payments/jobs/enqueue.ts';
-import { installJobs } from '../../payments/jobs/install.ts';
 import { createProviders } from '../../payments/providers.ts';
 import { startTestSandbox, type TestSandbox } from '../../payments/sandbox/testing/start.ts';
 import { loadConfig } from '../../platform/config.ts';
@@ -17,11 +15,12 @@ import { playedProviders } from '../../platform/local/providers.ts';
 import { createLog } from '../../platform/log.ts';
 import { createPool, type Pool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
+import { prepareLedger } from '../../reconciler/prepare/prepare-ledger.ts';
 import { createReconciler } from '../../reconciler/reconciler.ts';
 import { startSaga } from '../../reconciler/saga/saga.ts';
 import { createSaleLocks } from '../../reconciler/sale-locks.ts';
 import { createDocumentCheck } from './document-check.ts';
-import { testDatabase } from './postgres.ts';
+import { asLedgerRole, testDatabase } from './postgres.ts';
 import { testRedis } from './redis.ts';
 import { asRedisUser } from './redis-users.ts';
 
@@ -94,7 +93,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const { tenant } = shared;
   const redis_url = options.redis_url ?? shared.url;
   const database_url = options.database_url ?? (await testDatabase());
-  await migrate(database_url);
+  await prepareLedger({ url: database_url });
   const sandbox = options.psp ? await startTestSandbox() : undefined;
   const config = loadConfig({
     HOST: '127.0.0.1',
@@ -119,8 +118,16 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
     ? createLog({ level: 'debug', service: 'reconciler', destination })
     : createLog({ level: 'silent', service: 'test' });
   const on_error = () => {};
-  const db = createPool({ url: database_url, max: 10, application_name: 'test-engine', on_error });
-  await installJobs(db);
+  // Tests look into tables as the owner; what is tested has the rights of the real processes, on a ledger of our own.
+  const ledgerUrlOf = (role: 'engine' | 'reconciler') =>
+    options.database_url ? database_url : asLedgerRole(database_url, role);
+  const db = createPool({ url: database_url, max: 4, application_name: 'test', on_error });
+  const engineDb = createPool({
+    url: ledgerUrlOf('engine'),
+    max: 10,
+    application_name: 'test-engine',
+    on_error,
+  });
   // On the Redis of all tests with the rights of the real ones; a test's own comes as it says.
   const redisUrlOf = (user: 'engine' | 'reconciler') =>
     options.redis_url ? redis_url : asRedisUser(redis_url, user);
@@ -130,24 +137,25 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const providers = createProviders(config);
   const registry = new Registry();
   const engine = await startEngine({
-    ...{ config, port: 0, redis, db, providers, log, registry },
+    ...{ config, port: 0, redis, db: engineDb, providers, log, registry },
     prepared: () => true,
     pages: options.pages ?? '/nonexistent',
   });
   const reconciling = await startReconciling();
 
   async function startReconciling(): Promise<{ stop(): Promise<void> }> {
-    const pool = createPool({ url: database_url, max: 10, application_name: 'test-reconciler', on_error });
+    const url = ledgerUrlOf('reconciler');
+    const pool = createPool({ url, max: 10, application_name: 'test-reconciler', on_error });
     const connection = connectRedis(redisUrlOf('reconciler'));
     connection.on('error', on_error);
-    const locks = createSaleLocks({ url: database_url, application_name: 'test-locks', on_error });
+    const locks = createSaleLocks({ url, application_name: 'test-locks', on_error });
     const reconciler = createReconciler({
       ...{ db: pool, redis: connection, locks, log: workers, registry: new Registry() },
       ...{ enqueueAuthorize, trim_age_ms: 3_600_000, grace_ms: 0 },
     });
     const saga = sandbox
       ? await startSaga({
-          ...{ pool, database_url, providers, registry: new Registry(), log: workers },
+          ...{ pool, database_url: url, providers, registry: new Registry(), log: workers },
           public_url: 'http://shop.test',
         })
       : undefined;
@@ -247,7 +255,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
       await reconciling.stop();
       providers.close();
       redis.disconnect();
-      await db.end();
+      await Promise.all([db.end(), engineDb.end()]);
       await sandbox?.stop();
     },
   };

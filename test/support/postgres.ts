@@ -3,8 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { LEDGER_ROLES, type LedgerRole, roleName, setLogin } from '../../ledger/roles/set-login.ts';
 
 const TEMPLATE = 'stampede_template';
+/** What the roles log in with, in every database of a run. */
+const PASSWORD = 'the-password-of-a-role-in-tests';
 /** Any number: whoever holds it makes the template. */
 const TEMPLATE_LOCK = 71_001;
 
@@ -25,6 +28,14 @@ export async function testDatabase(): Promise<string> {
   }
 }
 
+/** The URL of a test's database, for one of the roles that are not its owner. */
+export function asLedgerRole(url: string, role: LedgerRole): string {
+  const named = new URL(url);
+  named.username = roleName(role);
+  named.password = PASSWORD;
+  return named.href;
+}
+
 async function ensureTemplate(admin: pg.Client): Promise<void> {
   await admin.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
   try {
@@ -38,6 +49,7 @@ async function ensureTemplate(admin: pg.Client): Promise<void> {
       const { migrate } = (await import(module.href)) as { migrate(url: string): Promise<unknown> };
       await migrate(databaseUrl(draft));
     }
+    for (const role of LEDGER_ROLES) await setLogin(admin, role, PASSWORD);
     // The name tells that it is whole.
     await admin.query(`ALTER DATABASE ${draft} RENAME TO ${TEMPLATE}`);
   } finally {
