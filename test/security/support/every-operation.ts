@@ -17,11 +17,23 @@ export async function operationsOf(t: TestEngine): Promise<Operation[]> {
   return readOperations((await t.call('GET', '/openapi.json')).body as Document);
 }
 
+/** Not long ago: what is older is not kept. */
+const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
+const TIMES = { since: ago(60), until: ago(1) };
+
 export function requestFor(operation: Operation, { sale, order, endpoint }: Things): Asked {
   const draw = createDraw(1);
   const known = (name: string) =>
-    ({ sale_id: sale, order_id: order, sku: 'a', qty: 1, token: 'pm_ok', psp: 'sandbox', id: sale })[name] ??
-    (name.endsWith('url') ? 'https://hooks.shop.example/x' : undefined);
+    ({
+      sale_id: sale,
+      order_id: order,
+      sku: 'a',
+      qty: 1,
+      token: 'pm_ok',
+      psp: 'sandbox',
+      id: sale,
+      ...TIMES,
+    })[name] ?? (name.endsWith('url') ? 'https://hooks.shop.example/x' : undefined);
   const idOf = (name: string) => {
     if (name === 'psp') return 'sandbox';
     if (name === 'sku') return 'a';
@@ -48,7 +60,8 @@ export function ask(
   return t.call(operation.method as 'GET', path, {
     ...(body !== undefined && { body }),
     key: newKey(),
-    headers: authorization === undefined ? {} : { authorization },
+    // The same each time, so that answers may be compared to the letter.
+    headers: { 'request-id': 'request-of-a-test', ...(authorization !== undefined && { authorization }) },
   });
 }
 
