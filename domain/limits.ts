@@ -45,6 +45,12 @@ export const LOAD_ITEMS_MAX = 1_000;
 /** Rows (buyers or SKUs) of one movement batch. */
 export const MOVEMENT_ROWS_MAX = 1_000;
 
+/** Fields that one step of a rebuild writes into Redis: under 1 ms of its time. */
+export const STAGE_ROWS_MAX = 500;
+
+/** Steps of a rebuild on their way at once: Redis always has the next, and others get their turn between two. */
+export const STAGE_STEPS_IN_FLIGHT = 8;
+
 /** SKUs of a sale created through the API in one body of BODY_BYTES_MAX. */
 export const SALE_ITEMS_MAX = 500;
 
@@ -92,6 +98,7 @@ for (const [holds, says] of [
   [REDIS_CALL_TIMEOUT_MS * 2 < RESERVE_DEADLINE_MS, 'a call can be sent again before its deadline'],
   [MOVEMENT_ROWS_MAX * 2 + 16 <= UNPACK_MAX, 'a movement batch fits one unpack'],
   [LOAD_ITEMS_MAX * 2 + 16 <= UNPACK_MAX, 'a load step fits one unpack'],
+  [STAGE_ROWS_MAX * 2 + 16 <= UNPACK_MAX, 'a step of a rebuild fits one unpack'],
   [UNIT_PRICE_MAX * LINE_UNITS_MAX * ORDER_LINES_MAX <= Number.MAX_SAFE_INTEGER, 'an order total is exact'],
 ] as const) {
   if (!holds) throw new Error(`limits contradict each other: not true that ${says}`);

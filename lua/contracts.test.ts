@@ -1,22 +1,25 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { RECORD_TTL_DAYS, RECORD_WINDOW_DAYS } from '../domain/limits.ts';
+import { REBUILD_SCRIPTS } from './rebuild-scripts.ts';
 import { loadScript } from './registry.ts';
 import { SCRIPTS } from './scripts.ts';
 
 const verbs = readdirSync(new URL('.', import.meta.url))
   .filter((file) => file.endsWith('.lua'))
   .map((file) => file.slice(0, -'.lua'.length));
-const bindings = readFileSync(new URL('./scripts.ts', import.meta.url), 'utf8');
+const bindings = ['scripts.ts', 'rebuild-scripts.ts']
+  .map((file) => readFileSync(new URL(`./${file}`, import.meta.url), 'utf8'))
+  .join('\n');
 
 test('every verb has a binding and every binding a verb', () => {
-  expect(Object.keys(SCRIPTS).sort()).toEqual(verbs.sort());
+  expect(Object.keys({ ...SCRIPTS, ...REBUILD_SCRIPTS }).sort()).toEqual(verbs.sort());
 });
 
 /** The call `runScript(redis, SCRIPTS.<verb>, keys, args, ...)` with `const keys = [...]` or `const args = [...]` above it. */
 function bindingOf(verb: string): { keys: string[]; args: string[] } {
   const call = new RegExp(
-    `runScript\\(\\s*redis,\\s*SCRIPTS\\.${verb},\\s*(\\[[^\\]]*\\]|keys),\\s*(\\[[^\\]]*\\]|args),`,
+    `runScript\\(\\s*redis,\\s*(?:REBUILD_)?SCRIPTS\\.${verb},\\s*(\\[[^\\]]*\\]|keys),\\s*(\\[[^\\]]*\\]|args),`,
   ).exec(bindings);
   if (!call) throw new Error(`no binding calls SCRIPTS.${verb}`);
   const before = bindings.slice(0, call.index);

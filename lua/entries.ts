@@ -7,7 +7,7 @@ import type { Gate } from '../domain/types.ts';
 import { decodeOrderPayloads, type OrderPayload } from './order-payload.ts';
 import { unpack } from './packing.ts';
 
-export const ENTRY_VERBS = ['load', 'reserve', 'apply', 'reduce', 'gate'] as const;
+export const ENTRY_VERBS = ['load', 'reserve', 'apply', 'reduce', 'gate', 'rebuild'] as const;
 export type EntryVerb = (typeof ENTRY_VERBS)[number];
 
 export type StreamOrder = Omit<OrderPayload, 'hash'> & {
@@ -89,7 +89,7 @@ export function decodeEntry(raw: RawEntry, route: Buffer): StreamEntry {
       digest: entryDigest(raw),
     };
     if (verb === 'reduce') entry.reduce = decodeReduce(header);
-    if (verb === 'gate') entry.gate = decodeGate(header);
+    if (verb === 'gate' || verb === 'rebuild') entry.gate = decodeGate(header);
     return entry;
   } catch (cause) {
     throw new UndecodableEntry(seq, raw, cause);
@@ -128,4 +128,18 @@ function decodeGate(header: Header): StreamEntry['gate'] {
   const { gate, version } = header;
   if (gate === undefined || version === undefined) throw new Error('bad gate');
   return { gate, version };
+}
+
+/** The entries up to the first that can't be read. Throws UndecodableEntry where that is the first of all. */
+export function decodeEntries(raws: readonly RawEntry[], route: Buffer): StreamEntry[] {
+  const entries: StreamEntry[] = [];
+  for (const raw of raws) {
+    try {
+      entries.push(decodeEntry(raw, route));
+    } catch (error) {
+      if (!(error instanceof UndecodableEntry) || entries.length === 0) throw error;
+      break;
+    }
+  }
+  return entries;
 }

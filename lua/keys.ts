@@ -13,6 +13,8 @@ export type SaleKeys = {
   catalog: string;
   buyers: string;
   stream: string;
+  /** There while a rebuild writes this generation. */
+  marker: string;
 };
 
 export function saleKeys(place: SalePlace): SaleKeys {
@@ -25,6 +27,7 @@ export function saleKeys(place: SalePlace): SaleKeys {
     catalog: `${generation}:catalog`,
     buyers: `${generation}:buyers`,
     stream: `${generation}:stream`,
+    marker: `${generation}:marker`,
   };
 }
 

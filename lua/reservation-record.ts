@@ -31,13 +31,27 @@ export type SkuNames = { currency: string; skus: readonly string[] };
 /** `positions[i]` is the position of `lines[i].sku` in the sale. */
 export function encodeAnswer(
   road: Road,
-  amounts: Amounts,
+  amounts: Pick<Amounts, 'discount' | 'shipping' | 'tax'>,
   lines: readonly PricedLine[],
   positions: readonly number[],
 ): Buffer {
   const flat: number[] = [ROADS.indexOf(road), amounts.discount, amounts.shipping, amounts.tax];
   for (let i = 0; i < lines.length; i++) flat.push(positions[i], lines[i].qty, lines[i].unit_price);
   return pack(flat);
+}
+
+/** A record as reserve.lua writes it. */
+export function encodeRecord(record: {
+  fingerprint: Buffer;
+  buyer_hash: Buffer;
+  reserved_at_ms: number;
+  hold_ms: number;
+  answer: Buffer;
+}): Buffer {
+  const stamp = Buffer.allocUnsafe(ANSWER_AT - STAMP_AT);
+  stamp.writeUIntBE(record.reserved_at_ms, 0, 6);
+  stamp.writeUInt32BE(record.hold_ms, 6);
+  return Buffer.concat([record.fingerprint, record.buyer_hash, stamp, record.answer]);
 }
 
 /** Throws on bytes that are no record. */

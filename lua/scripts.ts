@@ -7,7 +7,7 @@ import { dayOf } from '../domain/ids.ts';
 import { RECORD_WINDOW_DAYS, REDIS_CALL_TIMEOUT_MS } from '../domain/limits.ts';
 import type { Gate } from '../domain/types.ts';
 import { withTimeout } from '../platform/redis.ts';
-import { decodeEntry, type RawEntry, type StreamEntry, UndecodableEntry } from './entries.ts';
+import { decodeEntries, type RawEntry, type StreamEntry } from './entries.ts';
 import { bucketKey, routeKey, type SalePlace, saleKeys } from './keys.ts';
 import { pack, unpack } from './packing.ts';
 import { loadScript } from './registry.ts';
@@ -253,6 +253,14 @@ export type SaleFields = {
   currency: string;
 };
 
+/** Name, value, name, value ... */
+export function flatFields(fields: Readonly<Record<string, string | number | Buffer>>): (string | Buffer)[] {
+  return Object.entries(fields).flatMap(([name, value]) => [
+    name,
+    Buffer.isBuffer(value) ? value : String(value),
+  ]);
+}
+
 /** Makes the sale's record, recovery gate closed. Safe to repeat. */
 export async function load(
   redis: Redis,
@@ -262,10 +270,7 @@ export async function load(
 ): Promise<'loaded' | 'exists'> {
   const k = saleKeys(sale);
   await withTimeout(redis.set(routeKey(fields.route), `${sale.tenant}:${sale.sale}`), timeout_ms);
-  const flat_fields = Object.entries(fields).flatMap(([name, value]) => [
-    name,
-    Buffer.isBuffer(value) ? value : String(value),
-  ]);
+  const flat_fields = flatFields(fields);
   const args = [sale.epoch, sale.generation, ...flat_fields];
   const reply = await runScript(redis, SCRIPTS.load, [k.record, k.stream], args, timeout_ms);
   return text(reply[0]) as 'loaded' | 'exists';
@@ -353,19 +358,6 @@ export async function readChunk(
     recovery: fields.recovery as Chunk['recovery'],
     entries: decodeEntries(reply[3] as unknown as RawEntry[], place.route),
   };
-}
-
-function decodeEntries(raws: readonly RawEntry[], route: Buffer): StreamEntry[] {
-  const entries: StreamEntry[] = [];
-  for (const raw of raws) {
-    try {
-      entries.push(decodeEntry(raw, route));
-    } catch (error) {
-      if (!(error instanceof UndecodableEntry) || entries.length === 0) throw error;
-      break;
-    }
-  }
-  return entries;
 }
 
 /** Drops the entries before `seq`. The caller sees to it that they are below the ledger's cursor. */

@@ -39,3 +39,12 @@ export type FenceReason = PassingReason | LastingReason;
 export function isLasting(reason: string | null): boolean {
   return reason !== null && (LASTING_REASONS as readonly string[]).includes(reason);
 }
+
+/** What a rebuild from the ledger ends: the rest is about something that only a person can decide. */
+export const HEALED_BY_REBUILD: readonly FenceReason[] = [...PASSING_REASONS, ...LASTING_REASONS].filter(
+  (reason) => reason !== 'foreign_record' && reason !== 'undecodable_entry',
+);
+
+export function isHealedByRebuild(reason: string | null): boolean {
+  return reason !== null && (HEALED_BY_REBUILD as readonly string[]).includes(reason);
+}

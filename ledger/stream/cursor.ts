@@ -20,6 +20,12 @@ export type Cursor = {
   gate_version_seen: number;
   loaded: boolean;
   fenced_reason: string | null;
+  /** Where the stream of this generation begins: at this position it has no entry. */
+  start_seq: number;
+  /** The rebuild that is wanted or under way, by id, and the generations it replaces and makes; null if none is. */
+  rebuild: number | null;
+  rebuild_from_generation: number | null;
+  rebuild_generation: number | null;
 };
 
 /** Times in ms since 1970, 0 for none. */
@@ -44,8 +50,10 @@ const FOLLOWED = `
     coalesce(extract(epoch FROM s.closes_at) * 1000, 0)::bigint AS closes_at_ms,
     s.hold_ms, s.limit_per_buyer, s.gate, s.gate_version,
     c.epoch, c.opened_epoch, c.generation, c.identity, c.seq, c.digest, c.chain, c.applied_n, c.sealed_n,
-    c.acked_n, c.gate_version_seen, c.loaded, c.fenced_reason
-  FROM sales s JOIN cursors c USING (sale_no)`;
+    c.acked_n, c.gate_version_seen, c.loaded, c.fenced_reason, c.start_seq,
+    r.id AS rebuild, r.from_generation AS rebuild_from_generation, r.generation AS rebuild_generation
+  FROM sales s JOIN cursors c USING (sale_no)
+  LEFT JOIN rebuilds r ON r.sale_no = s.sale_no AND r.finished_at IS NULL`;
 
 const ALL_SALES = { name: 'followed_sales', text: `${FOLLOWED} ORDER BY s.sale_no` };
 const ONE_SALE = { name: 'followed_sale', text: `${FOLLOWED} WHERE s.sale_no = $1` };

@@ -1,6 +1,7 @@
 /**
  * Issues a new epoch for a sale, before Redis hears of it: above the ledger's, above what the record says,
- * above the clock. So an epoch never comes twice, even if either store is restored from an older copy.
+ * above the clock. So an epoch never comes twice, even if either store is restored from an older copy. While a sale is
+ * being rebuilt only the rebuild issues epochs (ledger/rebuild/): whoever verified before that comes too late.
  *
  * $1 sale_no  $2 the epoch the caller has seen in the ledger  $3 the record's epoch  $4 identity that was checked
  */
@@ -13,10 +14,11 @@ const ISSUE_EPOCH = {
       epoch = greatest(epoch, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + 1,
       opened_epoch = least($3, epoch), identity = $4, updated_at = now()
     WHERE sale_no = $1 AND epoch = $2
+      AND NOT EXISTS (SELECT FROM rebuilds r WHERE r.sale_no = $1 AND r.finished_at IS NULL)
     RETURNING epoch`,
 };
 
-/** Undefined: somebody else has issued one meanwhile. */
+/** Undefined: somebody else has issued one meanwhile, or rebuilds the sale. */
 export async function issueEpoch(
   db: Queryable,
   saleNo: number,

@@ -6,17 +6,19 @@ import type { Redis } from 'ioredis';
 import { effectiveGate } from '../../domain/gate.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { CursorMoved } from '../../ledger/stream/move-cursor.ts';
-import { type StreamEntry, UndecodableEntry } from '../../lua/entries.ts';
+import { UndecodableEntry } from '../../lua/entries.ts';
 import { type Chunk, readChunk } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
-import { type FenceReason, isLasting } from '../fence-reasons.ts';
+import { type FenceReason, isHealedByRebuild, isLasting } from '../fence-reasons.ts';
 import { fenceSale } from '../fence-sale.ts';
 import type { StepResult } from '../loop.ts';
 import type { FollowState, ReconcilerMetrics } from '../metrics.ts';
+import { rebuildSale } from '../rebuild/rebuild-sale.ts';
 import { placeOf } from '../sale-place.ts';
 import { loadSale } from '../verify/load-sale.ts';
 import { verifySale } from '../verify/verify-sale.ts';
+import { CHUNK_ORDERS_MAX, firstOrders } from './first-orders.ts';
 import { type EnqueueAuthorize, writeChunk } from './write-chunk.ts';
 
 export type FollowDeps = {
@@ -26,15 +28,17 @@ export type FollowDeps = {
   metrics: ReconcilerMetrics;
   enqueueAuthorize: EnqueueAuthorize;
   grace_ms: number;
+  /** Stream entries stay for so long even behind the cursor, and after a rebuild, ms. */
+  trim_age_ms?: number;
 };
 
 export type Follower = {
   step(): Promise<StepResult>;
+  /** The ledger's row has changed otherwise than by this follower: read it again. */
+  lookAgain(): void;
   state: Readonly<FollowState>;
 };
 
-/** Orders of one transaction, unless a single entry has more: enough for bulk statements, soon over. */
-const CHUNK_ORDERS_MAX = 512;
 /** Entries read at once: from few, since each may carry a full batch, doubling while they carry little. */
 const READ_ENTRIES_MIN = 16;
 const READ_ENTRIES_MAX = 256;
@@ -63,6 +67,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 
   async function follow(current: FollowedSale): Promise<StepResult> {
     if (!current.loaded) return loadNew(current);
+    if (current.rebuild !== null || isHealedByRebuild(current.fenced_reason)) return rebuild(current);
     const chunk = await read(current);
     if (chunk === 'undecodable') return fenced(current, 'undecodable_entry');
     if (chunk.kind === 'missing') return fenced(current, 'no_record');
@@ -119,7 +124,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     if (few && entries.length === count) count = Math.min(2 * count, READ_ENTRIES_MAX);
     const { seq, digest, chain, applied_n } = plan;
     sale = { ...current, seq, digest, chain, applied_n };
-    if (plan.fenced_reason) await fenced(current, plan.fenced_reason);
+    if (plan.fenced_reason) return fenced(sale, plan.fenced_reason);
     // What comes next is no older than what was ingested last.
     note(chunk, seq, last.at_ms);
     return seq < chunk.seq ? 'more' : 'busy';
@@ -127,8 +132,9 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 
   async function verify(current: FollowedSale): Promise<StepResult> {
     // Read again: another role may have fenced it since.
-    const { fenced_reason } = await followedSale(db, saleNo);
-    if (isLasting(fenced_reason)) return fenced(current, fenced_reason as FenceReason);
+    const now = await followedSale(db, saleNo);
+    if (now.rebuild !== null) return rebuild(now);
+    if (isLasting(now.fenced_reason)) return fenced(now, now.fenced_reason as FenceReason);
     const verdict = await verifySale(deps, saleNo);
     sale = undefined;
     if (verdict.kind === 'refused') return fenced(current, verdict.reason);
@@ -139,11 +145,27 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     return 'more';
   }
 
+  /** Closes the sale; the next step rebuilds it if that ends the reason. */
   async function fenced(current: FollowedSale, reason: FenceReason): Promise<StepResult> {
     sale = undefined;
     state.fenced = true;
     await fenceSale(deps, current, reason);
-    return 'slow';
+    return isHealedByRebuild(reason) ? 'more' : 'slow';
+  }
+
+  async function rebuild(current: FollowedSale): Promise<StepResult> {
+    sale = undefined;
+    state.fenced = true;
+    // Until an operator has passed the entry, no attempt would get past it.
+    if (current.fenced_reason === 'undecodable_entry') return fenced(current, 'undecodable_entry');
+    const why = { reason: current.fenced_reason ?? 'unknown', actor: 'reconciler' };
+    const result = await rebuildSale(deps, saleNo, why);
+    // Verification opens it.
+    if (result.kind === 'rebuilt') return 'more';
+    if (result.kind === 'refused') return fenced(current, result.reason);
+    const { tenant, sale: id } = current;
+    log.warn({ tenant, sale: id, why: result.why }, 'the rebuild begins again');
+    return 'idle';
   }
 
   /** `at_ms`: when the next entry was written, by the Redis clock. */
@@ -152,22 +174,15 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     state.behind_since_ms = state.lag_entries === 0 ? undefined : Date.now() - (chunk.now_ms - at_ms);
   }
 
-  return { step, state };
+  const lookAgain = () => {
+    sale = undefined;
+  };
+  return { step, lookAgain, state };
 }
 
 /** Another ingester has committed the same orders while we were at it. */
 function isInsertedByAnother(error: unknown): boolean {
   return (error as { constraint?: unknown }).constraint === 'orders_pkey';
-}
-
-/** The first entries that make a chunk; at least one. */
-function firstOrders(entries: readonly StreamEntry[]): readonly StreamEntry[] {
-  let orders = 0;
-  const end = entries.findIndex((entry, i) => {
-    orders += entry.orders.length;
-    return i > 0 && orders > CHUNK_ORDERS_MAX;
-  });
-  return end < 0 ? entries : entries.slice(0, end);
 }
 
 /** What is wrong with where Redis stands, if anything. */

@@ -2,6 +2,8 @@
  * Ingests every sale, each in a loop of its own, so that one that stands still holds up no other. A sale is
  * followed by the reconciler that holds its lock; the others look now and again whether it has become free.
  */
+
+import { wantedRebuilds } from '../../ledger/rebuild/begin-rebuild.ts';
 import { followedSales, salesExcept } from '../../ledger/stream/cursor.ts';
 import { type LoopOptions, runLoop, type StepResult } from '../loop.ts';
 import type { FollowState } from '../metrics.ts';
@@ -58,6 +60,7 @@ export function createIngestRole(
       const discover = async (): Promise<StepResult> => {
         const found = await salesExcept(db, [...loops.keys()]);
         for (const saleNo of found) loops.set(saleNo, saleLoop(saleNo, signal));
+        for (const saleNo of await wantedRebuilds(db)) followers.get(saleNo)?.lookAgain();
         return 'slow';
       };
       const every = (ms: number, step: LoopOptions['step'], role: string) =>

@@ -31,6 +31,11 @@ export type WriteChunk = {
   now_ms: number;
   grace_ms: number;
   enqueueAuthorize: EnqueueAuthorize;
+  /**
+   * Drained from a memory that is about to be replaced: what it says of movements counts no more, and where it is not
+   * the one the ledger has followed the cursor goes where it is told.
+   */
+  drained?: { seq: number; digest: Buffer };
 };
 
 /** Throws CursorMoved when the ledger's cursor is not where `sale` says: nothing was written. */
@@ -60,7 +65,8 @@ export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
     if (plan.to_authorize.length > 0) await chunk.enqueueAuthorize(tx, plan.to_authorize);
     if (skus.size > 0) await lockStock(tx, sale.sale_no, [...skus]);
     await updateStock(tx, sale.sale_no, plan.stock);
-    await moveCursor(tx, sale.sale_no, { ...plan, epoch: sale.epoch, from_seq: sale.seq });
+    const move = chunk.drained ? { ...plan, ...chunk.drained, applied_n: sale.applied_n } : plan;
+    await moveCursor(tx, sale.sale_no, { ...move, epoch: sale.epoch, from_seq: sale.seq });
     return plan;
   });
 }

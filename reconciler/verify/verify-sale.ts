@@ -36,7 +36,7 @@ export async function verifySale(deps: { db: Queryable; redis: Redis }, saleNo: 
   if (look.kind === 'missing') return { kind: 'refused', reason: 'no_record' };
   const { chunk } = look;
   const sale = await followedSale(db, saleNo);
-  const reason = (await durabilityProblem(redis, sale)) ?? memoryProblem(sale, chunk, look.digest);
+  const reason = (await durabilityProblem(redis, sale, chunk)) ?? memoryProblem(sale, chunk, look.digest);
   if (reason) return { kind: 'refused', reason };
 
   const { epoch: record_epoch, seq, applied_n, identity_now } = chunk;
@@ -74,9 +74,13 @@ async function lookAtCursor(redis: Redis, sale: FollowedSale): Promise<Look> {
   }
 }
 
-/** A sale that was never open has nothing to lose. */
-async function durabilityProblem(redis: Redis, sale: FollowedSale): Promise<PassingReason | undefined> {
-  if (sale.identity === '') return undefined;
+/** A sale that was never open has nothing to lose, and a process that has run on since it was checked lost nothing. */
+async function durabilityProblem(
+  redis: Redis,
+  sale: FollowedSale,
+  chunk: Chunk,
+): Promise<PassingReason | undefined> {
+  if (sale.identity === '' || chunk.identity === chunk.identity_now) return undefined;
   const { fsync } = await withTimeout(checkRedis(redis), REDIS_CALL_TIMEOUT_MS);
   return fsync === 'always' ? undefined : 'not_durable';
 }
@@ -86,7 +90,8 @@ function memoryProblem(sale: FollowedSale, chunk: Chunk, digest: Buffer | null):
   // Between issuing an epoch and Redis taking it, a crash leaves Redis at the one before.
   if (chunk.epoch !== sale.epoch && chunk.epoch !== sale.opened_epoch) return 'epoch_mismatch';
   if (chunk.seq < sale.seq) return 'redis_behind';
-  if (sale.seq > 0 && (!digest || !sale.digest?.equals(digest))) return 'digest_mismatch';
+  // At its start a generation has no entry; that its epoch and generation are the ledger's says who made it.
+  if (sale.seq > sale.start_seq && (!digest || !sale.digest?.equals(digest))) return 'digest_mismatch';
   if (chunk.applied_n < sale.acked_n || chunk.applied_n > sale.sealed_n) return 'movements_mismatch';
   return undefined;
 }

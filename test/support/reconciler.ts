@@ -10,6 +10,7 @@ import { createSale } from '../../ledger/sales/create-sale.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { readLiveStock } from '../../lua/live-stock.ts';
 import { encodeOrderPayload } from '../../lua/order-payload.ts';
+import { encodeAnswer } from '../../lua/reservation-record.ts';
 import { columns } from '../../lua/reserve-batch.ts';
 import { reserve } from '../../lua/scripts.ts';
 import { createLog } from '../../platform/log.ts';
@@ -68,6 +69,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
   });
   if (made.kind !== 'created') throw new Error(made.kind);
   const { sale_no } = made;
+  const skus = items.map((item) => item.sku);
   const deps: FollowDeps = {
     db,
     redis,
@@ -94,8 +96,8 @@ export async function rig(options: RigOptions): Promise<Rig> {
     follower,
     sale,
     settle,
-    reserve: async (requests, { epoch } = {}) => take(redis, await sale(), requests, epoch),
-    reserveBlind: (row, requests) => take(redis, row, requests),
+    reserve: async (requests, { epoch } = {}) => take(redis, await sale(), skus, requests, epoch),
+    reserveBlind: (row, requests) => take(redis, row, skus, requests),
     release: () => releaseSale(deps, sale_no),
     audit: async () => {
       const place = placeOf(await sale());
@@ -107,6 +109,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
 async function take(
   redis: Redis,
   sale: FollowedSale,
+  skus: readonly string[],
   requests: readonly RigRequest[],
   epoch = sale.epoch,
 ): Promise<Taken> {
@@ -115,6 +118,7 @@ async function take(
     const id = requestHash(sale.salt, sale.tenant, sale.sale, buyer, key);
     const buyer_hash = buyerHash(sale.salt, buyer);
     const priced = lines.map((line) => ({ ...line, unit_price: PRICE }));
+    const amounts = priceOrder('USD', priced);
     const payload = encodeOrderPayload({
       hash: id,
       buyer,
@@ -123,7 +127,7 @@ async function take(
       road,
       limit_units: sale.limit_per_buyer > 0 ? lines.reduce((sum, line) => sum + line.qty, 0) : 0,
       lines: priced,
-      amounts: priceOrder('USD', priced),
+      amounts,
       payment_method: road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
       shipping_address: null,
       contact: null,
@@ -133,7 +137,12 @@ async function take(
       fingerprint: FINGERPRINT,
       buyer_hash,
       lines: priced,
-      answer: Buffer.from('answer'),
+      answer: encodeAnswer(
+        road,
+        amounts,
+        priced,
+        priced.map((line) => skus.indexOf(line.sku)),
+      ),
       payload,
     };
   });
