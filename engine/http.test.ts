@@ -7,6 +7,8 @@ import { json, refuse } from './reply.ts';
 import { watchLive } from './testing/live-client.ts';
 import { exchangeRaw, open } from './testing/raw-http.ts';
 
+/** More than the system keeps for a connection. */
+const LARGE = Buffer.from(Array.from({ length: 12_000_000 }, (_, i) => (i * 31) % 251));
 const logged: unknown[] = [];
 const observed: number[] = [];
 let handled = 0;
@@ -46,6 +48,15 @@ const endpoints: Endpoint[] = [
       });
       handled += 1;
       return json(200, { late: true });
+    },
+  },
+  {
+    ...plain,
+    method: 'GET',
+    path: '/large',
+    answer: () => {
+      handled += 1;
+      return { status: 200, body: LARGE, content_type: 'application/octet-stream' };
     },
   },
   {
@@ -312,6 +323,53 @@ describe('connections', () => {
     const before = performance.now();
     await other.close(5_000);
     expect(performance.now() - before).toBeLessThan(1_000);
+  });
+});
+
+describe('a large answer', () => {
+  it('comes whole to whoever reads slowly, and the connection goes on', async () => {
+    const socket = await open(server.port);
+    socket.pause();
+    socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    await expect.poll(() => socket.readableLength).toBeGreaterThan(0);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), 1);
+    });
+    socket.resume();
+    await expect.poll(() => size, { timeout: 20_000 }).toBeGreaterThanOrEqual(LARGE.length);
+    const whole = Buffer.concat(chunks);
+    expect(whole.subarray(whole.indexOf('\r\n\r\n') + 4).equals(LARGE)).toBe(true);
+    socket.write('GET /echo HTTP/1.1\r\nHost: a\r\n\r\n');
+    await expect.poll(() => size).toBeGreaterThan(whole.length);
+    socket.destroy();
+  });
+
+  it('is not kept again and again for whoever asks for it many times and reads nothing', async () => {
+    handled = 0;
+    const socket = await open(server.port);
+    socket.pause();
+    socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(500));
+    await expect.poll(() => handled).toBeGreaterThan(0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await fetch(`${url}/echo`)).status).toBe(200);
+    expect(handled).toBeLessThan(10);
+    socket.destroy();
+  });
+
+  it('nobody is harmed by a client that goes in the middle of it', async () => {
+    for (let i = 0; i < 20; i++) {
+      const socket = await open(server.port);
+      socket.pause();
+      socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+      await new Promise((resolve) => setTimeout(resolve, i % 4));
+      socket.resetAndDestroy();
+    }
+    expect((await fetch(`${url}/echo`)).status).toBe(200);
   });
 });
 

@@ -49,6 +49,8 @@ type Exchange = {
 
 type Socket = { topic: string };
 
+/** An answer longer than this is sent as the client takes it. */
+const WHOLE_BYTES_MAX = 8 * 1024;
 /** A body this long is not read to its end: the connection is closed. */
 const DISCARD_BYTES_MAX = 1024 * 1024;
 const IDLE_WEBSOCKET_SECONDS = 60;
@@ -151,7 +153,22 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const close = close_after || draining;
     if (status === 204 || status === 304) endBodiless(res, undefined, close);
     else if (head.method === 'HEAD') endBodiless(res, Buffer.byteLength(body), close);
-    else res.end(body, close);
+    else if (close || body.length <= WHOLE_BYTES_MAX) res.end(body, close);
+    else sendAsTaken(res, typeof body === 'string' ? Buffer.from(body) : body);
+  }
+
+  /**
+   * Only as fast as the client takes it. Handed over whole, an answer is copied and kept for whoever does not read:
+   * once for each request that was sent on before, hundreds of them in one packet. Until all of it is out the request
+   * counts as under way for the library, which then takes no other on this connection.
+   */
+  function sendAsTaken(res: HttpResponse, body: Buffer): void {
+    const [, done] = res.tryEnd(body, body.length);
+    if (done) return;
+    res.onWritable((offset) => {
+      const [ok] = res.tryEnd(body.subarray(offset), body.length);
+      return ok;
+    });
   }
 
   /**
