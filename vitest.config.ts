@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{domain,lua,ledger,platform,payments,engine,reconciler,web,bench,scripts,ops,test}/**/*.test.ts',
+            '{domain,lua,ledger,platform,payments,engine,reconciler,verify,web,bench,scripts,ops,test}/**/*.test.ts',
           ],
           exclude: [...configDefaults.exclude, ALONE],
           // One Redis and one Postgres for the whole run.

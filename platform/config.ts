@@ -7,6 +7,7 @@ import { loadProviders, type ProviderConfig } from './config-providers.ts';
 import {
   ConfigError,
   count,
+  ed25519Key,
   flag,
   host,
   locale,
@@ -66,6 +67,8 @@ export type Config = ProviderConfig & {
   webhook_signing_key?: string;
   /** Development: webhooks to this machine, and http:// to them. */
   webhook_allow_http: boolean;
+  /** Ed25519 private key that vouches for certificates of sales; without it they are not signed. */
+  certificate_key?: string;
   /** How long deliveries that are over are kept, days. */
   webhook_keep_days: number;
   /** Where notices by e-mail go out; without it there are none. */
@@ -133,6 +136,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),
     webhook_signing_key: longSecret(env, 'WEBHOOK_SIGNING_KEY'),
     webhook_allow_http: env.WEBHOOK_ALLOW_HTTP ? flag(env, 'WEBHOOK_ALLOW_HTTP') : local_stack,
+    certificate_key: ed25519Key(env, 'CERTIFICATE_KEY'),
     webhook_keep_days: count(env, 'WEBHOOK_KEEP_DAYS', 30, 3_650),
     smtp_url: url(env, 'SMTP_URL', ['smtp:', 'smtps:']),
     mail_from: mailAddress(env, 'MAIL_FROM'),

@@ -2,6 +2,7 @@
  * Reads one variable of the environment each. An empty one counts as absent. A wrong value throws ConfigError: one line that
  * names the variable and what it wants, never a secret.
  */
+import { createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import { NAME_PATTERN } from '../domain/ids.ts';
 
@@ -98,6 +99,21 @@ export function longSecret(env: NodeJS.ProcessEnv, key: string): string | undefi
     throw new ConfigError(`${key} must have ${SECRET_BYTES_MIN} characters or more, made by chance`);
   }
   return text;
+}
+
+/** An Ed25519 private key: PKCS#8, as PEM or as base64 of its DER. */
+export function ed25519Key(env: NodeJS.ProcessEnv, key: string): string | undefined {
+  const text = env[key];
+  if (!text) return undefined;
+  try {
+    const format = text.includes('-----BEGIN')
+      ? text
+      : ({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' } as const);
+    if (createPrivateKey(format).asymmetricKeyType === 'ed25519') return text;
+  } catch {
+    // Said below, without a word of what it was.
+  }
+  throw new ConfigError(`${key} must be an Ed25519 private key: PKCS#8, as PEM or as base64 of its DER`);
 }
 
 export function networks(env: NodeJS.ProcessEnv, key: string): Network[] {

@@ -1,14 +1,22 @@
 /**
- * What stands behind `npm start`, `npm test` and `npm run stampede`: makes a fresh clone runnable, then
+ * What stands behind `npm start`, `npm test`, `npm run stampede` and `npx stampede`: makes a fresh clone runnable, then
  * runs the target. Plain JavaScript without dependencies, since there may be none yet.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
-const TARGETS = { start: 'platform/local/main.js', stampede: 'bench/stampede.js', test: 'vitest' };
+const TARGETS = {
+  start: 'platform/local/main.js',
+  stampede: 'bench/stampede.js',
+  certificate: 'reconciler/certificate/main.js',
+  verify: 'verify/main.js',
+  test: 'vitest',
+};
+/** Works on the ledger: of the stack that runs here, unless the environment names one. */
+const READS_THE_LEDGER = ['certificate'];
 
 function checkNode() {
   const wanted = [20, 19];
@@ -77,6 +85,13 @@ async function buildIfStale() {
 async function runTarget(target, args) {
   const file = join(project, 'dist', TARGETS[target]);
   process.argv = [process.argv[0], file, ...args];
+  if (READS_THE_LEDGER.includes(target) && !process.env.DATABASE_URL) {
+    const { runningLedger } = await import(
+      pathToFileURL(join(project, 'dist/platform/local/running-stack.js')).href
+    );
+    const url = runningLedger(process.env.DATA_DIR || join(project, '.data'));
+    if (url) process.env.DATABASE_URL = url;
+  }
   await import(pathToFileURL(file).href);
 }
 
@@ -98,8 +113,7 @@ function stop(line) {
   process.exit(1);
 }
 
-async function main() {
-  const [target, ...args] = process.argv.slice(2);
+export async function run(target, args) {
   if (!target || !TARGETS[target])
     stop(`Usage: node scripts/bootstrap.mjs ${Object.keys(TARGETS).join(' | ')}`);
   checkNode();
@@ -110,7 +124,15 @@ async function main() {
   else await runTarget(target, args);
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error?.stack ?? error}\n`);
-  process.exitCode = 1;
-});
+/** @param {Promise<void>} running */
+export function exitWith(running) {
+  running.catch((error) => {
+    process.stderr.write(`${error?.stack ?? error}\n`);
+    process.exitCode = 1;
+  });
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const [target, ...args] = process.argv.slice(2);
+  exitWith(run(target, args));
+}

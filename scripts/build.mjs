@@ -29,6 +29,7 @@ const SOURCES = [
   'payments',
   'engine',
   'reconciler',
+  'verify',
   'web',
   'bench',
   'scripts',

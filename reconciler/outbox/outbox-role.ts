@@ -15,13 +15,13 @@ import { stepErrors } from '../step-errors.ts';
 import { dispatch } from './dispatch.ts';
 import { createOutboxMetrics } from './metrics.ts';
 import { keepSession, type Session } from './session.ts';
-import type { Sink } from './sink.ts';
+import type { AnySink } from './sink.ts';
 
 export type OutboxOptions = {
   pool: Pool;
   /** For the connection that holds the locks. */
   database_url: string;
-  sinks: readonly Sink[];
+  sinks: readonly AnySink[];
   registry: Registry;
   log: Logger;
   /** Awaited before events are handed over; resolves soon, come what may. */
@@ -93,7 +93,7 @@ export async function runOutboxRole(options: OutboxOptions, signal: AbortSignal)
       }
     }
 
-    async function serve(sink: Sink): Promise<void> {
+    async function serve(sink: AnySink): Promise<void> {
       const waker = wakers.get(sink.name) as Waker;
       const onError = stepErrors(log, `outbox ${sink.name}`);
       let position: number | undefined;

@@ -11,11 +11,14 @@ export type OutboxEvent = EventRow;
 /** Which events a sink is handed. What it does not want is passed over inside the ledger and costs it nothing. */
 export type Wanted = 'all' | 'none' | { types?: readonly string[]; tenants?: readonly string[] };
 
-export type Sink = {
+type Named = {
   /** Names its cursor. Never changes. */
   name: string;
   /** Where a cursor that is not there yet begins. Default: `end`, what happens from now on. */
   from?: 'start' | 'end';
+};
+
+export type Sink = Named & {
   /** Asked before each batch, in its transaction. Default: all. */
   wants?(tx: Queryable): Promise<Wanted>;
   /**
@@ -25,3 +28,13 @@ export type Sink = {
    */
   take(tx: Queryable, events: readonly OutboxEvent[]): Promise<void>;
 };
+
+/** Reads for itself what lies in a range of ids, which is safe to read and is handed to it once. */
+export type IdSink = Named & {
+  /** Ids in a range at most. */
+  ids_max: number;
+  /** In the transaction that moves the cursor to `upto`. Returns how many events it found. */
+  takeIds(tx: Queryable, range: { after: number; upto: number }): Promise<number>;
+};
+
+export type AnySink = Sink | IdSink;
