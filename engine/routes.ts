@@ -2,6 +2,7 @@
 
 import { auditHandler } from './handlers/admin-audit.ts';
 import { adminOrderHandlers } from './handlers/admin-orders.ts';
+import { adminRebuildHandlers } from './handlers/admin-rebuild.ts';
 import { adminSaleHandlers } from './handlers/admin-sales.ts';
 import { adminStockHandlers } from './handlers/admin-stock.ts';
 import type { CheckoutObserver } from './handlers/checkout.ts';
@@ -50,6 +51,7 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
   const sales = saleHandlers(services);
   const adminSales = adminSaleHandlers(services);
   const adminStock = adminStockHandlers(services);
+  const adminRebuild = adminRebuildHandlers(services);
   const adminOrders = adminOrderHandlers(services);
   const webhooks = merchantWebhookHandlers(services, options.webhooks);
   const operations = operationsHandlers(options.operations);
@@ -89,6 +91,8 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
     post({ id: 'topup', path: '/v1/admin/sales/{id}/topup', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.topup }),
     post({ id: 'reduce', path: '/v1/admin/sales/{id}/reduce', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.reduce }),
     get({ id: 'audit', path: '/v1/admin/sales/{id}/audit', access: 'admin', handler: auditHandler(services) }),
+    post({ id: 'rebuild', path: '/v1/admin/sales/{id}/rebuild', access: 'admin', body: noBody, handler: adminRebuild.request }),
+    get({ id: 'rebuild_progress', path: '/v1/admin/sales/{id}/rebuild', access: 'admin', handler: adminRebuild.progress }),
 
     get({ id: 'admin_orders', path: '/v1/admin/orders', access: 'admin', handler: adminOrders.list }),
     get({ id: 'admin_order', path: '/v1/admin/orders/{id}', access: 'admin', handler: adminOrders.order }),

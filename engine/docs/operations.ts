@@ -182,6 +182,24 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
     answers: { 200: { description: 'The equation.', schema: 'Audit' } },
     refusals: LEDGER,
   },
+  rebuild: {
+    tag: 'Operators',
+    summary: "Rebuild a sale's memory in Redis from the ledger",
+    description:
+      "The sale is closed (`sale_recovering`), rebuilt and opened again; engines go on by themselves, and every key is answered as before. One that is under way is told again and not begun anew. Where Redis can't be trusted this happens without being asked for.",
+    answers: {
+      202: { description: 'It is going to be rebuilt.', schema: 'SaleRebuild', headers: ['Location'] },
+    },
+    refusals: SALE,
+  },
+  rebuild_progress: {
+    tag: 'Operators',
+    summary: 'How far a rebuild is',
+    description:
+      'The one under way, or else the last: its phase, and how many of the records and counters are written. `rebuild` is null where there never was one. `drained.lost` counts positions of the stream that nobody has any more.',
+    answers: { 200: { description: 'Progress, or the result.', schema: 'SaleRebuild' } },
+    refusals: LEDGER,
+  },
   livez: {
     tag: 'Operations',
     summary: 'Does the process live?',

@@ -18,6 +18,10 @@ export async function readSale(redis: Redis, tenant: string, id: string): Promis
   const generation = Number(record.generation);
   const catalog_key = saleKeys({ tenant, sale: id, generation }).catalog;
   const items = await readCatalog(redis, catalog_key);
+  // A rebuild may have moved the catalog away while it was read.
+  const now = await withTimeout(redis.hget(record_key, 'generation'), REDIS_CALL_TIMEOUT_MS);
+  if (now === null) return undefined;
+  if (Number(now) !== generation) return readSale(redis, tenant, id);
   const skus: string[] = [];
   for (const item of items.values()) skus[item.position] = item.sku;
   return {

@@ -12,6 +12,7 @@ export function object(
 
 export const string = { type: 'string' } as const;
 export const integer = { type: 'integer' } as const;
+export const integerOrNull = { type: ['integer', 'null'] } as const;
 export const time = { type: 'string', format: 'date-time' } as const;
 export const timeOrNull = { type: ['string', 'null'], format: 'date-time' } as const;
 export const stringOrNull = { type: ['string', 'null'] } as const;

@@ -5,6 +5,7 @@ import { OUTCOME_CODES } from '../../domain/outcomes.ts';
 import { GATES } from '../../domain/types.ts';
 import {
   integer,
+  integerOrNull,
   list,
   object,
   ref,
@@ -213,6 +214,29 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
         held_off: integer,
       }),
     ),
+  }),
+  SaleRebuild: object({
+    id: string,
+    fenced_reason: stringOrNull,
+    rebuild: {
+      ...object({
+        phase: { type: 'string', enum: ['wanted', 'draining', 'sealing', 'staging', 'switching', 'done'] },
+        reason: string,
+        actor: string,
+        requested_at: time,
+        started_at: timeOrNull,
+        finished_at: timeOrNull,
+        attempts: integer,
+        staged: integer,
+        total: integer,
+        epoch: integerOrNull,
+        generation: integerOrNull,
+        seq: integerOrNull,
+        drained: object({ entries: integer, orders: integer, lost: integer }),
+        error: stringOrNull,
+      }),
+      type: ['object', 'null'],
+    },
   }),
   ...WEBHOOK_ANSWER_SCHEMAS,
   Received: object({ received: { type: 'boolean', const: true } }),
