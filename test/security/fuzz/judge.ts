@@ -4,7 +4,7 @@ import type { Operation } from './document.ts';
 import type { Sent } from './request.ts';
 
 /** Words that only our inside has. */
-const INSIDE = [
+export const INSIDE = [
   / at .{1,200}\.[cm]?[tj]s:\d+/,
   /node_modules|node:internal/,
   /WRONGTYPE|NOSCRIPT|ERR [a-z]|user_script/,
