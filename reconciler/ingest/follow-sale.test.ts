@@ -278,6 +278,17 @@ describe('two ingesters', () => {
     expect(rowCount).toBe(0);
     await expectRight(sale);
   });
+
+  test('one that is behind with the gate finds it written by another, and goes on from there', async () => {
+    const sale = await openSale();
+    const second = followSale(sale.deps, sale.sale_no);
+    expect(await second.step()).toBe('idle');
+    await setGate(db, (await sale.sale()).tenant, 'sale', 'pause');
+    await sale.release();
+    await sale.follower.step();
+    expect(await second.step()).toBe('slow');
+    expect(await second.step()).toBe('idle');
+  });
 });
 
 describe('Redis and the ledger disagree', () => {

@@ -180,9 +180,10 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   return { step, lookAgain, state };
 }
 
-/** Another ingester has committed the same orders while we were at it. */
+/** Another ingester has committed the same orders, or gates, while we were at it. */
 function isInsertedByAnother(error: unknown): boolean {
-  return (error as { constraint?: unknown }).constraint === 'orders_pkey';
+  const { constraint } = error as { constraint?: unknown };
+  return constraint === 'orders_pkey' || constraint === 'sale_events_gates';
 }
 
 /** What is wrong with where Redis stands, if anything. */
