@@ -43,6 +43,8 @@ export type EngineOptions = {
   prepared: () => boolean;
   /** Folder of the storefront. */
   pages: string;
+  /** What decides who gets in. Default: batches to Redis; a benchmark puts others in its place. */
+  createReserve?: typeof createReserve;
 };
 
 export type Engine = {
@@ -78,9 +80,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ledgerAvailable: ledger.available,
     batchFailed: (error) => log.error({ err: error }, 'a batch failed; it took nothing'),
   });
-  const reserveInRedis = createReserve({ redis, observe: metrics.batches });
+  const decide = (options.createReserve ?? createReserve)({ redis, observe: metrics.batches });
   const reserve: Reserve = (request) =>
-    prepared() ? reserveInRedis(request) : Promise.resolve({ kind: 'unavailable' });
+    prepared() ? decide(request) : Promise.resolve({ kind: 'unavailable' });
   const findReservation = createFindReservation({ redis, sales });
   const paused = createPausedBuyers({
     read: () => ledger.ask(() => pausedBuyers(db, PAUSED_MAX)),

@@ -16,7 +16,7 @@ import type { PostgresServer } from '../../platform/local/postgres-server.ts';
 import { createPool, type Pool, withTransaction } from '../../platform/postgres.ts';
 import { ledgerOrders, ledgerSale, setHeartbeat } from '../../test/support/ledger.ts';
 import { BASELINE_QUEUE, type BaselineJob } from '../baselines/one-job-per-order.ts';
-import { cpuSeconds } from './cpu.ts';
+import { cpuSeconds } from '../lab/cpu.ts';
 import type { Tuning, WorkerSettings } from './worker-settings.ts';
 
 export type Contestant = 'saga' | 'baseline';

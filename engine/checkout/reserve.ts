@@ -20,7 +20,13 @@ import {
 import type { Reservation, Reserve, ReserveOutcome, ReserveRequest, ShortLine } from './port.ts';
 import { createRedisClock } from './redis-clock.ts';
 
-export type ReserveOptions = { redis: Redis; observe: BatchObserver; deadline_ms?: number };
+export type ReserveOptions = {
+  redis: Redis;
+  observe: BatchObserver;
+  deadline_ms?: number;
+  /** How prepared requests travel. Default: in batches. */
+  batcher?: typeof createBatcher;
+};
 
 export function createReserve(options: ReserveOptions): Reserve {
   const clock = createRedisClock();
@@ -30,7 +36,7 @@ export function createReserve(options: ReserveOptions): Reserve {
   function batcherOf(sale: Sale): Batcher {
     let batcher = batchers.get(sale);
     if (!batcher) {
-      batcher = createBatcher({ ...options, sale, clock, pending });
+      batcher = (options.batcher ?? createBatcher)({ ...options, sale, clock, pending });
       batchers.set(sale, batcher);
     }
     return batcher;

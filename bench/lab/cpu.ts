@@ -41,3 +41,9 @@ function stat(pid: number): string[] | undefined {
     return undefined;
   }
 }
+
+/** CPU that children of this process have used which have ended, s. */
+export function childrenCpuSeconds(): number {
+  const fields = stat(process.pid);
+  return fields ? (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND : 0;
+}

@@ -1,0 +1,26 @@
+/** The raw echo as a process, with the CPU that it spends. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../../platform/local/ports.ts';
+import type { Spot } from './measure.ts';
+
+export type Echo = { spot: Spot; close(): Promise<void> };
+
+export async function startEcho(): Promise<Echo> {
+  const port = await freePort();
+  const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)), {
+    execArgv: ['--import', 'tsx'],
+    env: { ...process.env, PORT: String(port) },
+  });
+  const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
+  if (said !== 'ready') throw new Error('the echo server did not start');
+  return {
+    spot: { url: `http://127.0.0.1:${port}/v1/checkout`, pids: { echo: child.pid ?? 0 } },
+    async close() {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+}

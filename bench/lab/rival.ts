@@ -1,0 +1,43 @@
+/** A baseline that runs beside the stack, over stores of the same settings: its own database, and Redis where it needs one. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../../platform/local/ports.ts';
+import type { Baseline } from '../baselines/all.ts';
+import { readCounts } from './counts.ts';
+import type { Spot } from './measure.ts';
+import type { World } from './world.ts';
+
+export type Rival = { spot: Spot; close(): Promise<void> };
+
+export async function startRival(world: World, baseline: Baseline, pool_size: number): Promise<Rival> {
+  const port = await freePort();
+  const child = fork(fileURLToPath(new URL('../baselines/server.ts', import.meta.url)), {
+    execArgv: ['--import', 'tsx'],
+    env: {
+      ...process.env,
+      ...world.env,
+      ...{ PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
+      ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off' },
+      // No baseline pays: nobody is asked.
+      PSP_SANDBOX_SECRET: 'unused',
+      ...{ BASELINE: baseline, POOL_SIZE: String(pool_size) },
+    },
+  });
+  const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
+  if (said !== 'ready') throw new Error(`the baseline ${baseline} did not start`);
+  const url = `http://127.0.0.1:${port}`;
+  const { redis, postgres } = world.spot.pids;
+  return {
+    spot: {
+      url: `${url}/v1/checkout`,
+      pids: { engine: child.pid ?? 0, redis: redis ?? 0, postgres: postgres ?? 0 },
+      counts: () => readCounts(url),
+    },
+    async close() {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/** The stack that is measured: as `npm start` makes it, in a folder of its own, without rate limits. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createSale } from '../../ledger/sales/create-sale.ts';
+import { removePostgres, startPostgres } from '../../platform/local/postgres-server.ts';
+import { startRedis } from '../../platform/local/redis-server.ts';
+import { createPool } from '../../platform/postgres.ts';
+import { connectRedis } from '../../platform/redis.ts';
+import { dataFolder, type RunningStack, startStack } from '../../test/e2e/support/stack.ts';
+import { lastWill } from '../../test/support/last-will.ts';
+import { readCounts } from './counts.ts';
+import type { Spot } from './measure.ts';
+
+export type World = {
+  stack: RunningStack;
+  /** Where checkouts go, with the processes whose CPU counts. */
+  spot: Spot;
+  /** A sale on sale now, with `qty` of each SKU. Its id. */
+  sale(terms: SaleTerms): Promise<string>;
+  /** Of a process that works on the same stores. */
+  env: Readonly<Record<'REDIS_URL' | 'DATABASE_URL' | 'JWT_SECRET', string>>;
+  setRedis(setting: string, value: string): Promise<void>;
+  /** The ledger stops following (SIGSTOP of the reconciler) until the returned function is called. */
+  holdBack(): () => void;
+  /** Nothing if the books of these sales are in order; else what is wrong. Waits until the ledger has everything. */
+  audit(sales: readonly string[]): Promise<string[]>;
+  close(): Promise<void>;
+};
+
+export type SaleTerms = { skus: number; qty: number; limit?: number; hold_seconds?: number };
+
+const DRAIN_MS = 300_000;
+let sales = 0;
+
+export const skuName = (i: number): string => `sku-${String(i).padStart(7, '0')}`;
+
+export async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
+  const folder = dataFolder();
+  const redis = await startRedis({ dir: join(folder.path, 'bench-redis') });
+  const postgres = await startPostgres({ dir: join(folder.path, 'postgres') });
+  const revoke = lastWill([redis.pid, postgres.pid]);
+  const admin = connectRedis(redis.url);
+  const db = createPool({ url: postgres.url, max: 2, application_name: 'bench', on_error: () => {} });
+  const stack = await startStack(folder.path, {
+    ...{ REDIS_URL: redis.url, DATABASE_URL: postgres.url },
+    ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off', LOG_LEVEL: 'warn' },
+    ...env,
+  });
+  const { jwt_secret } = JSON.parse(readFileSync(join(folder.path, 'state.json'), 'utf8'));
+  const pids = {
+    engine: stack.pidOf('engine'),
+    redis: redis.pid,
+    reconciler: stack.pidOf('reconciler'),
+    postgres: postgres.pid,
+    sandbox: stack.pidOf('sandbox'),
+  };
+  return {
+    stack,
+    spot: { url: `${stack.url}/v1/checkout`, pids, counts: () => readCounts(stack.url) },
+    async sale({ skus, qty, limit = 0, hold_seconds = 3_600 }) {
+      const id = `bench-${sales++}`;
+      const items = Array.from({ length: skus }, (_, i) => ({
+        ...{ sku: skuName(i), name: `Bench ${i}`, unit_price: 1_250, qty },
+      }));
+      // Straight into the ledger: the API takes no body of more than 16 KiB.
+      const made = await createSale(db, {
+        ...{ tenant: 'default', id, currency: 'USD', body: { id } },
+        ...{ hold_ms: hold_seconds * 1_000, limit_per_buyer: limit, items },
+      });
+      if (made.kind !== 'created') throw new Error(`the sale ${id} is ${made.kind}`);
+      await untilOnSale(stack, id);
+      return id;
+    },
+    env: { REDIS_URL: redis.url, DATABASE_URL: postgres.url, JWT_SECRET: jwt_secret },
+    async setRedis(setting, value) {
+      await admin.config('SET', setting, value);
+    },
+    holdBack() {
+      process.kill(pids.reconciler, 'SIGSTOP');
+      return () => process.kill(pids.reconciler, 'SIGCONT');
+    },
+    async audit(of) {
+      const wrong = await Promise.all(of.map((id) => auditOf(stack, id)));
+      return wrong.flat();
+    },
+    async close() {
+      await stack.stop();
+      admin.disconnect();
+      await db.end();
+      await Promise.all([redis.stop(), postgres.stop()]);
+      removePostgres(join(folder.path, 'postgres'));
+      revoke();
+      folder.remove();
+    },
+  };
+}
+
+async function untilOnSale(stack: RunningStack, id: string): Promise<void> {
+  for (const until = Date.now() + 60_000; ; await sleep(20)) {
+    const { status, body } = await stack.api.call('GET', `/v1/sales/${id}`, { token: stack.admin });
+    if (status === 200 && body.state === 'open') return;
+    if (Date.now() > until) throw new Error(`${id} did not open: ${status} ${JSON.stringify(body)}`);
+  }
+}
+
+async function auditOf(stack: RunningStack, id: string): Promise<string[]> {
+  const until = Date.now() + DRAIN_MS;
+  for (; ; await sleep(200)) {
+    const { status, body } = await stack.api.call('GET', `/v1/admin/sales/${id}/audit`, {
+      token: stack.admin,
+    });
+    if (status === 200 && body.balanced === true && (body.live as { kind?: string })?.kind === 'agrees') {
+      return [];
+    }
+    if (Date.now() > until) return [`${id}: ${status} ${JSON.stringify(body).slice(0, 300)}`];
+  }
+}
+
+/** Tokens of distinct buyers, one a line. */
+export function writeTokens(stack: RunningStack, dir: string, buyers: number): string {
+  mkdirSync(dir, { recursive: true });
+  const file = join(dir, `tokens-${buyers}`);
+  const lines = Array.from({ length: buyers }, (_, i) => stack.api.token(`bench-buyer-${i}`, 'buyer'));
+  writeFileSync(file, lines.join('\n'));
+  return file;
+}

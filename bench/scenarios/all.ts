@@ -1,0 +1,15 @@
+/** The scenarios in the order in which they run. */
+import { againstBaselines } from './against-baselines.ts';
+import { checkout, replay, soldOut } from './against-echo.ts';
+import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
+import type { Scenario } from './scenario.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  checkout,
+  soldOut,
+  replay,
+  hotSku,
+  ledgerHeldBack,
+  fsync,
+  ...againstBaselines,
+];

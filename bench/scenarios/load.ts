@@ -1,0 +1,40 @@
+/** Requests of the scenarios: bodies on disk, keys that no other run has used. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Measurement, measure, type Spot } from '../lab/measure.ts';
+import { skuName } from '../lab/world.ts';
+import type { Lab } from './scenario.ts';
+
+let runs = 0;
+
+/** A prefix for the keys of one run; a process makes each once. */
+export const newKeys = (): string => `bench-${process.pid}-${runs++}`;
+
+/** Bodies of one unit of each of `lines` SKUs, taken from `skus` of them in turn. A file, one a line. */
+export function bodiesFile(lab: Lab, sale_id: string, skus = 1, lines = 1): string {
+  const bodies = Array.from({ length: skus }, (_, i) =>
+    JSON.stringify({
+      sale_id,
+      items: Array.from({ length: lines }, (__, line) => ({ sku: skuName((i + line) % skus), qty: 1 })),
+      payment_method: { type: 'card', token: 'pm_ok' },
+      shipping_address: {
+        ...{ name: 'Bench Buyer', line1: '1 Main St', city: 'Springfield' },
+        ...{ postal_code: '12345', country: 'US' },
+      },
+    }),
+  );
+  const file = join(lab.dir, `bodies-${sale_id}`);
+  writeFileSync(file, bodies.join('\n'));
+  return file;
+}
+
+export function run(
+  lab: Lab,
+  spot: Spot,
+  bodies_file: string,
+  more: { key_prefix?: string; mode?: 'unique' | 'replay'; seconds?: number } = {},
+): Promise<Measurement> {
+  const { key_prefix = newKeys(), mode = 'unique', seconds = lab.seconds } = more;
+  const { tokens_file, connections } = lab;
+  return measure(spot, { tokens_file, bodies_file, key_prefix, mode, seconds, connections });
+}
