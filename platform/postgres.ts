@@ -78,6 +78,9 @@ export function clientConfig(
 export function createPool(options: PoolOptions): Pool {
   const pool = new pg.Pool({ ...clientConfig(options), max: options.max, idleTimeoutMillis: 30_000 });
   pool.on('error', options.on_error);
+  // Whoever waited for a connection gets it while the bytes are read that freed it; if the next of them say that the server
+  // shuts down, nobody has had a turn to listen yet, and an error without a listener ends the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
