@@ -95,7 +95,7 @@ describe('docker-compose.yml', () => {
       expect(() => checkChosen(config(name))).not.toThrow();
     }
     expect(() => required(config('sandbox'), 'psp_sandbox_secret')).not.toThrow();
-    expect(() => required(config('migrate'), 'database_url')).not.toThrow();
+    expect(config('migrate').migrate_database_url).toBeTruthy();
     expect(config('engine').jwt_secret).toBeTruthy();
   });
 
@@ -113,6 +113,20 @@ describe('docker-compose.yml', () => {
     }
     expect(read('Dockerfile')).toMatch(/^USER node$/m);
     expect(compose.services.redis?.user).toBe('redis');
+  });
+
+  it('lets no process but the migrations come as the owner of the ledger, and gives each its own name at the stores', () => {
+    const owners = services.filter(([, { environment = {} }]) =>
+      Object.values(environment).some((value) => value.includes('postgres://stampede:')),
+    );
+    expect(owners.map(([name]) => name)).toEqual(['migrate']);
+    for (const name of ['engine', 'reconciler']) {
+      const { REDIS_URL = '', DATABASE_URL = '' } = compose.services[name]?.environment ?? {};
+      expect([new URL(filled({ REDIS_URL }).REDIS_URL as string).username]).toEqual([name]);
+      expect(DATABASE_URL).toMatch(new RegExp(`^postgres://stampede_${name}:`));
+    }
+    // Who works on neither store has no way in.
+    expect(Object.keys(compose.services.sandbox?.environment ?? {}).join()).not.toMatch(/REDIS|DATABASE/);
   });
 
   it('keeps secrets out of files: they come from the environment, and .env.example names them all', () => {

@@ -17,7 +17,7 @@ import { migrate } from '../migrate.ts';
 import { cancelOrder } from '../orders/cancel-order.ts';
 import { topup } from '../sales/topup.ts';
 import { LedgerBehind } from './at-newest.ts';
-import { LEDGER_ROLES, type LedgerRole, roleName, setLogin } from './set-login.ts';
+import { LEDGER_ROLES, type LedgerRole, setLogin } from './set-login.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
 let sale: TestSale;

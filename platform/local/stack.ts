@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { migrate } from '../../ledger/migrate.ts';
+import { LEDGER_ROLES, type LedgerRole, roleName, setLogin } from '../../ledger/roles/set-login.ts';
+import { createPool } from '../postgres.ts';
 import { connectRedis, redisReady } from '../redis.ts';
 import { checkRedis, type RedisDurability } from '../redis-check.ts';
 import { type Demo, presentDemo } from './demo-sale.ts';
@@ -13,7 +15,8 @@ import { startPostgres } from './postgres-server.ts';
 import type { ProcessRecord } from './process-record.ts';
 import { NO_PROVIDER_KEYS, playedProviders } from './providers.ts';
 import { redisBinary } from './redis-binary.ts';
-import { startRedis } from './redis-server.ts';
+import { type RedisServer, startRedis } from './redis-server.ts';
+import type { RedisUser } from './redis-users.ts';
 import type { LocalSettings } from './settings.ts';
 import type { StackState } from './state.ts';
 
@@ -60,6 +63,9 @@ export type StackFacts = {
   demo: Demo;
 };
 
+/** A store as its users reach it. */
+type Store<User> = { urlOf(user: User): string; text: string };
+
 export type LocalStack = {
   /** Resolves when everything serves. Rejects if a part does not start; call `stop` then, too. */
   start(): Promise<StackFacts>;
@@ -80,10 +86,10 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
     if (stopping) throw new Error(`${part} is not wanted any more`);
   };
 
-  /** Redis and Postgres, ours or those named. */
-  async function startRedisPart(): Promise<{ url: string; text: string }> {
-    if (settings.redis_url)
-      return { url: settings.redis_url, text: `yours, at ${withoutPassword(settings.redis_url)}` };
+  /** Redis and Postgres, ours or those named. In ours, each process has a name of its own and the rights it needs. */
+  async function startRedisPart(): Promise<Store<RedisUser>> {
+    const { redis_url } = settings;
+    if (redis_url) return { urlOf: () => redis_url, text: `yours, at ${withoutPassword(redis_url)}` };
     const binary = await redisBinary(say);
     const port = await freePort(state.ports.redis);
     state.ports.redis = port;
@@ -91,16 +97,28 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       dir: join(settings.data_dir, 'redis'),
       port,
       binary,
+      users: { passwords: state.redis_passwords },
       log_file: freshLog(logs, 'redis'),
       on_spawn: (pid: number) => record.add('Redis', pid, 'SIGTERM'),
     };
-    await keep('Redis', () => startRedis(options));
-    return { url: `redis://127.0.0.1:${port}`, text: `${binary.version}, port ${port}` };
+    let server: RedisServer | undefined;
+    await keep('Redis', async () => {
+      server = await startRedis(options);
+      return server;
+    });
+    return {
+      urlOf: (user) => server?.urlOf(user) ?? '',
+      text: `${binary.version}, port ${port}`,
+    };
   }
 
-  async function startPostgresPart(): Promise<{ url: string; text: string }> {
-    if (settings.database_url) {
-      return { url: settings.database_url, text: `yours, at ${withoutPassword(settings.database_url)}` };
+  async function startPostgresPart(): Promise<Store<'owner' | LedgerRole>> {
+    const { database_url, migrate_database_url = database_url } = settings;
+    if (database_url) {
+      return {
+        urlOf: (role) => (role === 'owner' ? (migrate_database_url ?? database_url) : database_url),
+        text: `yours, at ${withoutPassword(database_url)}`,
+      };
     }
     const port = await freePort(state.ports.postgres);
     state.ports.postgres = port;
@@ -116,7 +134,10 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       url = server.url;
       return server;
     });
-    return { url, text: `18, port ${port}` };
+    return {
+      urlOf: (role) => (role === 'owner' ? url : asRole(url, role, state.ledger_passwords[role])),
+      text: `18, port ${port}`,
+    };
   }
 
   /** Free ports for the mailbox, the same as last time where they can be. */
@@ -140,10 +161,12 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
 
   async function start(): Promise<StackFacts> {
     const [redis, postgres] = await Promise.all([startRedisPart(), startPostgresPart()]);
-    const [durability] = await Promise.all([redisDurability(redis.url), migrated(postgres.url)]);
+    const owner_url = postgres.urlOf('owner');
+    const [durability] = await Promise.all([redisDurability(redis.urlOf('operator')), migrated(owner_url)]);
+    if (!settings.database_url) await letIn(owner_url, state.ledger_passwords);
     const demo = await presentDemo(state.demo, {
       psp: settings.psp,
-      database_url: postgres.url,
+      database_url: owner_url,
       now_ms: Date.now(),
     });
     const reconciler_port = settings.reconciler_port ?? (await freePort(state.ports.reconciler));
@@ -160,8 +183,10 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       PORT: String(settings.port),
       HOST: '127.0.0.1',
       DATA_DIR: settings.data_dir,
-      REDIS_URL: redis.url,
-      DATABASE_URL: postgres.url,
+      // Who works on the stores gets its own below; the others none.
+      REDIS_URL: '',
+      DATABASE_URL: '',
+      MIGRATE_DATABASE_URL: '',
       // Whoever brings a JWKS wants only its tokens.
       JWT_SECRET: settings.jwt_secret ?? (settings.jwt_jwks_url ? undefined : state.jwt_secret),
       RECONCILER_PORT: String(reconciler_port),
@@ -187,12 +212,20 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       };
       return keep(name, () => startNodeProcess(options));
     };
+    const storesOf = (name: 'engine' | 'reconciler') => ({
+      REDIS_URL: redis.urlOf(name),
+      DATABASE_URL: postgres.urlOf(name),
+    });
     await Promise.all([
       startProcess('sandbox', 'payments/sandbox/main.js', NO_PROVIDER_KEYS),
       mailbox && startProcess('mailbox', 'platform/local/mailbox/main.js'),
-      startProcess('reconciler', 'reconciler/main.js'),
+      startProcess('reconciler', 'reconciler/main.js', {
+        ...storesOf('reconciler'),
+        // It keeps the ledger's schema, as the owner; all its work is done as itself.
+        MIGRATE_DATABASE_URL: owner_url,
+      }),
       // Only the engine is for others, if anything is.
-      startProcess('engine', 'engine/main.js', { HOST: settings.host }),
+      startProcess('engine', 'engine/main.js', { ...storesOf('engine'), HOST: settings.host }),
     ]);
     return {
       url: `http://${host}:${settings.port}`,
@@ -237,6 +270,22 @@ async function migrated(url: string): Promise<void> {
     throw new Error(`Postgres at ${withoutPassword(url)} can't be used: ${message || code}`, {
       cause: error,
     });
+  }
+}
+
+function asRole(url: string, role: LedgerRole, password: string): string {
+  const named = new URL(url);
+  named.username = roleName(role);
+  named.password = password;
+  return named.href;
+}
+
+async function letIn(url: string, passwords: Readonly<Record<LedgerRole, string>>): Promise<void> {
+  const db = createPool({ url, max: 1, application_name: 'stampede-local', on_error: () => {} });
+  try {
+    for (const role of LEDGER_ROLES) await setLogin(db, role, passwords[role]);
+  } finally {
+    await db.end();
   }
 }
 
