@@ -4,6 +4,7 @@
  * CLAIM: $1 sale_no  $2 key  $3 kind  $4 fingerprint
  * KNOWN: $1 sale_no  $2 key
  * ANSWER: $1 sale_no, then columns: $2 keys  $3 answers
+ * ANSWERED: $1 sale_no  $2 keys
  */
 import { changes, type Queryable, rows } from '../../platform/postgres.ts';
 
@@ -25,6 +26,11 @@ const ANSWER = {
     UPDATE operator_requests r SET answer = a.answer::jsonb
     FROM unnest($2::text[], $3::text[]) AS a (key, answer)
     WHERE r.sale_no = $1 AND r.key = a.key AND r.answer IS NULL`,
+};
+
+const ANSWERED = {
+  name: 'answered_requests',
+  text: 'SELECT key FROM operator_requests WHERE sale_no = $1 AND key = ANY ($2::text[]) AND answer IS NOT NULL',
 };
 
 export type OperatorRequest = {
@@ -93,4 +99,14 @@ export async function answerRequests(
     answers.map((item) => item.key),
     answers.map((item) => JSON.stringify(item.answer)),
   ]);
+}
+
+/** Which of these have their answer, so have been carried out. */
+export async function answeredRequests(
+  tx: Queryable,
+  saleNo: number,
+  keys: readonly string[],
+): Promise<Set<string>> {
+  if (keys.length === 0) return new Set();
+  return new Set((await rows<{ key: string }>(tx, ANSWERED, [saleNo, keys])).map(({ key }) => key));
 }

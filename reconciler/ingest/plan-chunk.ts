@@ -49,6 +49,8 @@ export type ChunkContext = {
   stock: readonly StockRow[];
   /** Ids of the chunk's orders that the ledger has already. */
   known: ReadonlySet<string>;
+  /** Keys of reduces that the ledger has carried out: read again from a memory that is given up, they count once. */
+  answered?: ReadonlySet<string>;
 };
 
 /** `entries` follow one another without a gap; at least one. */
@@ -90,7 +92,7 @@ export function planChunk(entries: readonly StreamEntry[], context: ChunkContext
         plan.to_authorize.push(order.order_id);
       }
     }
-    if (entry.reduce) {
+    if (entry.reduce && !context.answered?.has(entry.reduce.request_id)) {
       if (!reduce(entry.reduce.taken, stock)) plan.fenced_reason ??= 'reduce_did_not_fit';
       plan.answers.push({ key: entry.reduce.request_id, answer: { items: entry.reduce.taken } });
     }

@@ -7,7 +7,7 @@
  * too, are then locked for two statements and not for the whole chunk. What does not fit is decided again under the lock.
  */
 
-import { answerRequests } from '../../ledger/sales/operator-requests.ts';
+import { answeredRequests, answerRequests } from '../../ledger/sales/operator-requests.ts';
 import type { FollowedSale } from '../../ledger/stream/cursor.ts';
 import { insertGates } from '../../ledger/stream/insert-gates.ts';
 import { insertMovements } from '../../ledger/stream/insert-movements.ts';
@@ -52,9 +52,11 @@ export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
   }
   return withTransaction(pool, async (tx) => {
     const known = order_ids.length > 0 ? await knownOrders(tx, order_ids) : new Set<string>();
+    const reduces = entries.flatMap((entry) => (entry.reduce ? [entry.reduce.request_id] : []));
+    const answered = chunk.drained && (await answeredRequests(tx, sale.sale_no, reduces));
     const planWith = async (read: typeof readStock) => {
       const stock = skus.size > 0 ? await read(tx, sale.sale_no, [...skus]) : [];
-      return planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known });
+      return planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known, answered });
     };
     let plan = await planWith(readStock);
     if (plan.fenced_reason) plan = await planWith(lockStock);
