@@ -151,6 +151,7 @@ describe('every answer', () => {
     expect(await ask('client-0001')).toBe('client-0001');
     expect(await ask('short')).not.toBe('short');
     expect(await ask('a"b<script>')).not.toContain('script');
+    expect(await ask('4242424242424242')).not.toContain('4242');
   });
 });
 

@@ -1,4 +1,5 @@
 /** A request as the server has read it: its head, read once, in our own words. */
+import { holdsCardNumber } from './schemas/card-number.ts';
 
 /** Strings are '' where the header is absent. A header that came twice holds both, comma-separated. */
 export type Head = {
@@ -111,7 +112,8 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{8,64}$/;
 export function createRequestIds(start: string): (offered: string) => string {
   let count = 0;
   return (offered) => {
-    if (offered !== '' && REQUEST_ID.test(offered)) return offered;
+    // It is logged and told again: not a card number that somebody took for a good id.
+    if (offered !== '' && REQUEST_ID.test(offered) && !holdsCardNumber(offered)) return offered;
     count += 1;
     return `${start}-${count.toString(36)}`;
   };

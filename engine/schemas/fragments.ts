@@ -77,7 +77,13 @@ export const contact = {
   description:
     'Where the buyer is told what happens. Absent: `email` and `phone_number` of the token, if it has them',
   properties: {
-    email: { type: 'string', minLength: 3, maxLength: EMAIL_LENGTH_MAX, pattern: EMAIL_PATTERN },
+    email: {
+      type: 'string',
+      minLength: 3,
+      maxLength: EMAIL_LENGTH_MAX,
+      pattern: EMAIL_PATTERN,
+      'x-no-card-number': true,
+    },
     phone: {
       type: 'string',
       maxLength: 16,

@@ -125,6 +125,7 @@ describe('where the buyer is told', () => {
     [{}, '/contact'],
     [{ email: 'ada' }, '/contact/email'],
     [{ email: 'ada@localhost' }, '/contact/email'],
+    [{ email: '4242424242424242@example.com' }, '/contact/email'],
     [{ email: 'ada@example.com\r\nBcc: all@example.com' }, '/contact/email'],
     [{ email: 'ada@example.com,bob@example.com' }, '/contact/email'],
     [{ email: 'Ada <ada@example.com>' }, '/contact/email'],
