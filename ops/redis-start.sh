@@ -11,7 +11,7 @@ umask 077
 # Comments out, a user's lines joined, names in braces replaced.
 awk '/^#/ || /^$/ { next } /^ / { sub(/^ +/, " "); printf "%s", $0; next } { if (n++) print ""; printf "%s", $0 } END { print "" }' \
   "$folder/redis-users.acl" |
-  sed -e 's/{default}/reset off/' \
+  sed -e 's/{default}/reset off ~* \&* +@all/' \
     -e "s/{engine}/#$(hash_of "${REDIS_ENGINE_PASSWORD:?}")/" \
     -e "s/{reconciler}/#$(hash_of "${REDIS_RECONCILER_PASSWORD:?}")/" \
     -e "s/{operator}/#$(hash_of "${REDIS_OPERATOR_PASSWORD:?}")/" >"$users"

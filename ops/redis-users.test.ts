@@ -249,6 +249,28 @@ describe('users of Redis', () => {
     }
   });
 
+  it('what scripts wrote is there after a restart, though nobody without a name may write', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stampede-users-'));
+    const before = await startRedis({ dir: folder, users: { passwords } });
+    const unwill = lastWill([before.pid], folder);
+    const connection = connectRedis(before.urlOf('reconciler'));
+    connection.on('error', () => {});
+    await redisReady(connection, 10_000);
+    const { record, available } = saleKeys(place);
+    await connection.multi().hset(record, 'epoch', '1').hset(available, 'a', '2').exec();
+    await before.kill();
+    const after = await startRedis({ dir: folder, port: before.port, users: { passwords } });
+    const unwillAfter = lastWill([after.pid], folder);
+    await redisReady(connection, 10_000);
+    expect(await connection.hgetall(record)).toEqual({ epoch: '1' });
+    expect(await connection.hgetall(available)).toEqual({ a: '2' });
+    connection.disconnect();
+    await after.kill();
+    unwill();
+    unwillAfter();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   it('whoever has to know what a restart may lose can find out; the engine says that it cannot', async () => {
     expect((await checkRedis(as.reconciler!)).fsync).toBe('always');
     expect((await checkRedis(as.operator!)).fsync).toBe('always');

@@ -15,7 +15,7 @@ export type RedisUsers = {
   unnamed?: 'none' | 'all';
 };
 
-const UNNAMED = { none: 'reset off', all: 'on nopass ~* &* +@all' } as const;
+const UNNAMED = { none: 'reset off ~* &* +@all', all: 'on nopass ~* &* +@all' } as const;
 
 /** One line a user, as Redis reads it. It holds no password, but what a password is compared with. */
 export function redisUsersText({ passwords, unnamed = 'none' }: RedisUsers): string {
