@@ -60,6 +60,16 @@ export const BOOKS: readonly { message: string; sql: string }[] = [
       WHERE o.sale_no = $1 AND o.state IS DISTINCT FROM e.to_state`,
   },
   {
+    message: 'its chain has not as many links as its history has events',
+    sql: `
+      SELECT format('%s links, %s events', c.events, x.events) AS what
+      FROM event_chains c CROSS JOIN LATERAL (SELECT
+          (SELECT count(*) FROM orders o JOIN order_events e ON e.order_id = o.id
+            WHERE o.sale_no = $1 AND e.id <= c.last_id)
+          + (SELECT count(*) FROM sale_events e WHERE e.sale_no = $1 AND e.id <= c.last_id) AS events) x
+      WHERE c.sale_no = $1 AND c.events <> x.events`,
+  },
+  {
     message: 'an order gave back what it should not, or not what it should',
     sql: `
       SELECT format('%s, %s: %s of %s', coalesce(x.id, m.order_id), coalesce(x.sku, m.sku), coalesce(m.qty, 0),
