@@ -20,6 +20,8 @@ export type BuyLine = {
   t: 'buy';
   kind: BuyKind;
   road: 'checkout' | 'lock';
+  /** Which one was asked. */
+  engine: number;
   sent: number;
   /** When the answer was there, or nobody waited any more. */
   done: number;

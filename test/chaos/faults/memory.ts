@@ -1,5 +1,6 @@
 /** Redis without the memory it had: what it has then is older than what it said. And its scripts, which it may forget. */
 import { local } from '../world/links.ts';
+import { REPLICA_LINK } from '../world/redis-pair.ts';
 import type { World } from '../world/world.ts';
 import { between, type Fault } from './fault.ts';
 
@@ -71,18 +72,18 @@ const failover: Fault = {
     const behind_ms = between(random, 0, 3_000);
     // Some go to the new primary while others are still at the old one, which takes what they send.
     const split_ms = random() < 0.5 ? between(random, 200, 2_000) : 0;
-    const heal = links.get('replica-redis').trouble({ kind: 'cut', direction: 'down' });
+    const heal = await links.trouble(REPLICA_LINK, { kind: 'cut', direction: 'down' });
     await sleep(behind_ms);
     const from = now_ms();
     const old = await redis.promote();
     const clients = clientsOf(world);
     const first = random() < 0.5 ? clients.slice(0, 1) : clients.slice(1);
-    moveTo(world, first);
+    await moveTo(world, first);
     await sleep(split_ms);
     await old.process.end('SIGKILL');
     const until = now_ms();
-    moveTo(world, clients);
-    heal();
+    await moveTo(world, clients);
+    await heal();
     await redis.replace(old);
     const state = synced ? `${behind_ms} ms behind` : 'not in step yet';
     return {
@@ -93,11 +94,11 @@ const failover: Fault = {
 };
 
 const clientsOf = (world: World) =>
-  world.links.names().filter((name) => name.endsWith('-redis') && name !== 'replica-redis');
+  world.links.names().filter((name) => name.endsWith('-redis') && name !== REPLICA_LINK);
 
-function moveTo(world: World, links: readonly string[]): void {
-  for (const name of links) {
-    world.links.get(name).retarget(local(world.redis.primary().port));
-    world.links.get(name).resetAll();
+async function moveTo({ links, redis }: World, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await links.retarget(name, local(redis.primary().port));
+    await links.reset(name);
   }
 }

@@ -14,16 +14,16 @@ export function networkFaults(): Fault[] {
   ) =>
     rounds(kind, async ({ world, random, sleep }, link) => {
       const { trouble, text, lasts_ms } = draw(random);
-      const heal = world.links.get(link).trouble(trouble);
+      const heal = await world.links.trouble(link, trouble);
       await sleep(lasts_ms);
-      heal();
+      await heal();
       return `${text} for ${lasts_ms} ms`;
     });
   return [
     ...rounds('reset', async ({ world, random, sleep }, link) => {
       const times = between(random, 1, 5);
       for (let no = 0; no < times; no++) {
-        world.links.get(link).resetAll();
+        await world.links.reset(link);
         await sleep(between(random, 20, 400));
       }
       return `reset ${times} times`;

@@ -5,12 +5,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Load, type LoadOptions, startLoad } from './load.ts';
 
-export type Capacity = { rate: number; steps: { rate: number; answered: number; held: boolean }[] };
+export type Capacity = {
+  rate: number;
+  steps: { rate: number; answered: number; p99_ms: number; held: boolean }[];
+};
 
 const FIRST_RATE = 60;
 const STEP = 1.5;
 /** Of what was sent in a step, so much must be answered when it ends. */
 const ANSWERED_SHARE = 0.95;
+/** And so quick. */
+const P99_MS_MAX = 500;
 
 export async function findCapacity(
   options: Omit<LoadOptions, 'rate' | 'sales' | 'sale_ms' | 'name'> & {
@@ -41,8 +46,9 @@ export async function findCapacity(
     const answered = answers.reduce((all, [, count]) => all + count, 0);
     const unsaved = await options.unsaved();
     const offered = sent >= (rate * options.step_ms * 0.85) / 1_000;
-    const held = offered && answered >= sent * ANSWERED_SHARE && unsaved <= rate / 4;
-    steps.push({ rate: Math.round(rate), answered, held });
+    const p99_ms = load.slowest(0.99);
+    const held = offered && answered >= sent * ANSWERED_SHARE && unsaved <= rate / 4 && p99_ms <= P99_MS_MAX;
+    steps.push({ rate: Math.round(rate), answered, p99_ms, held });
     await load.stop();
     options.ended(load);
     if (!held) break;

@@ -79,7 +79,7 @@ export function createClient(options: {
       const body = reply && parsed(reply.text);
       const code = typeof body?.code === 'string' ? body.code : undefined;
       history.write({
-        ...{ t: 'buy', kind, road, sent, done: history.now_ms(), sale, buyer, key, items },
+        ...{ t: 'buy', kind, road, engine, sent, done: history.now_ms(), sale, buyer, key, items },
         ...(reply && { status: reply.status }),
         ...(code && { code }),
         ...(reply?.headers['idempotent-replayed'] === 'true' && { replayed: true }),

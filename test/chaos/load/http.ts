@@ -12,10 +12,14 @@ export type Http = {
 };
 
 const PATIENCE_MS = 8_000;
-const SOCKETS_MAX = 1_000;
+/** Waiting for a free socket would be load that is not open. */
+const SOCKETS_MAX = Number.POSITIVE_INFINITY;
+const IDLE_SOCKETS_MAX = 256;
 
 export function createHttp(urls: readonly string[]): Http {
-  const agents = urls.map(() => new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX }));
+  const agents = urls.map(
+    () => new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX, maxFreeSockets: IDLE_SOCKETS_MAX }),
+  );
   return {
     send(engine, { method, path, headers, body }, abort_ms) {
       return new Promise((resolve) => {

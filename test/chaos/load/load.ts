@@ -36,6 +36,8 @@ export type Load = {
    * that does not come in time.
    */
   serving(since_ms: number, patience_ms: number): Promise<boolean>;
+  /** The time that so much of the first requests took at most, ms. */
+  slowest(share: number): number;
   /** No new purchases; resolves when everybody has an answer or has given up, all deeds are done and all sales closed. */
   stop(): Promise<void>;
   /** Names of all sales so far. */
@@ -49,8 +51,8 @@ const COLD_SKUS = 5;
 const LIMIT = 3;
 const HOT_UNITS_MAX = 4_000;
 const UNIT_PRICE = 1_250;
-/** A client without an answer asks again so often, under the same key. */
-const TRIES = 9;
+/** A client without an answer asks so often, under the same key, each pause about twice as long as the one before. */
+const TRIES = 7;
 
 type RunningSale = {
   id: string;
@@ -68,6 +70,7 @@ export function startLoad(options: LoadOptions): Load {
     counts[what] = (counts[what] ?? 0) + 1;
   };
   const sales: string[] = [];
+  const took_ms: number[] = [];
   /** When the newest purchase was sent that a sale has answered for good. */
   const served = new Map<string, number>();
   const current: (RunningSale | undefined)[] = Array.from({ length: options.sales });
@@ -185,6 +188,7 @@ export function startLoad(options: LoadOptions): Load {
     for (let no = 0; no < TRIES; no++) {
       const bought = await client.buy(purchase, no === 0 ? 'fresh' : 'again');
       answered(bought);
+      if (no === 0) took_ms.push(history.now_ms() - bought.sent);
       const final = bought.status !== undefined && bought.status < 500 && bought.status !== 429;
       if (final) served.set(purchase.sale, Math.max(bought.sent, served.get(purchase.sale) ?? 0));
       if (bought.status === 201 && bought.order_id) {
@@ -192,7 +196,7 @@ export function startLoad(options: LoadOptions): Load {
         return deeds(purchase, bought.order_id);
       }
       if (final) return;
-      await sleep(400 + random() * 400 * (no + 1));
+      await sleep(2 ** no * 300 * (0.5 + random()));
     }
     tally('gave_up');
   }
@@ -225,6 +229,10 @@ export function startLoad(options: LoadOptions): Load {
   return {
     counts,
     sales,
+    slowest(share) {
+      const sorted = took_ms.toSorted((a, b) => a - b);
+      return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
+    },
     async serving(since_ms, patience_ms) {
       for (const end = performance.now() + patience_ms; performance.now() < end; ) {
         const on = current.filter((sale) => sale !== undefined);

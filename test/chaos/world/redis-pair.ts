@@ -89,7 +89,7 @@ export async function startRedisPair(options: {
   async function startReplica(): Promise<Node> {
     const node = await startNode();
     await at(node, async (redis) => {
-      await redis.call('REPLICAOF', '127.0.0.1', String(links.get(REPLICA_LINK).port));
+      await redis.call('REPLICAOF', '127.0.0.1', String(links.portOf(REPLICA_LINK)));
     });
     return node;
   }
@@ -127,8 +127,8 @@ export async function startRedisPair(options: {
       await old.process.close();
       gone.push(...old.process.surprises);
       rmSync(old.dir, { recursive: true, force: true });
-      links.get(REPLICA_LINK).retarget(local(primary.port));
-      links.get(REPLICA_LINK).resetAll();
+      await links.retarget(REPLICA_LINK, local(primary.port));
+      await links.reset(REPLICA_LINK);
       replica = await startReplica();
     },
     copyAof() {
