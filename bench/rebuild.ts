@@ -4,7 +4,7 @@
  *
  *     npm run bench:rebuild -- --reservations 1000000
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -91,6 +91,7 @@ try {
   })();
 
   const cpu = process.cpuUsage();
+  const stores_before = { redis: cpuSeconds(server.pid), postgres: cpuSeconds(postgres.pid) };
   const load_before = loadavg()[0];
   const begun = performance.now();
   const phases: Record<string, number> = {};
@@ -130,7 +131,11 @@ try {
         scripts_over_1_ms: scripts.filter(([, , us]) => us > 1_000).length,
         ping_ms: { p50: at(waits_ms, 0.5), p99: at(waits_ms, 0.99), max: at(waits_ms, 1) },
         redis_bytes_per_reservation: Math.round(bytes / reservations),
-        reconciler_cpu_share: Number(((used.user + used.system) / 1e6 / seconds).toFixed(2)),
+        cpu_s: {
+          reconciler: Number(((used.user + used.system) / 1e6).toFixed(2)),
+          postgres: Number((cpuSeconds(postgres.pid) - stores_before.postgres).toFixed(2)),
+          redis: Number((cpuSeconds(server.pid) - stores_before.redis).toFixed(2)),
+        },
         reconciler_rss_mib: Math.round(process.memoryUsage().rss / 2 ** 20),
         balanced_and_selling: ok,
         ...{ load_before, load_after: loadavg()[0], cpus: cpus().length, node: process.version },
@@ -154,6 +159,22 @@ try {
   rmSync(dir, { recursive: true, force: true });
 }
 process.exit(failed ? 1 : 0);
+
+/** Of a process and its children that live, from /proc, s. */
+function cpuSeconds(pid: number): number {
+  let ticks = 0;
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      if (Number(name) === pid || Number(fields[1]) === pid) ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return ticks / 100;
+}
 
 function at(sorted: readonly number[], share: number): number {
   return Number((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(2));

@@ -46,7 +46,7 @@ export const LOAD_ITEMS_MAX = 1_000;
 export const MOVEMENT_ROWS_MAX = 1_000;
 
 /** Fields that one step of a rebuild writes into Redis: under 1 ms of its time. */
-export const STAGE_ROWS_MAX = 500;
+export const STAGE_ROWS_MAX = 250;
 
 /** Steps of a rebuild on their way at once: Redis always has the next, and others get their turn between two. */
 export const STAGE_STEPS_IN_FLIGHT = 8;

@@ -40,18 +40,23 @@ export function encodeAnswer(
   return pack(flat);
 }
 
-/** A record as reserve.lua writes it. */
+/**
+ * A record as reserve.lua writes it. `hashes`: fingerprint and buyer hash in hex, one after the other: a rebuild makes a
+ * million of these, and every Buffer less counts.
+ */
 export function encodeRecord(record: {
-  fingerprint: Buffer;
-  buyer_hash: Buffer;
+  hashes: string;
   reserved_at_ms: number;
   hold_ms: number;
   answer: Buffer;
 }): Buffer {
-  const stamp = Buffer.allocUnsafe(ANSWER_AT - STAMP_AT);
-  stamp.writeUIntBE(record.reserved_at_ms, 0, 6);
-  stamp.writeUInt32BE(record.hold_ms, 6);
-  return Buffer.concat([record.fingerprint, record.buyer_hash, stamp, record.answer]);
+  const bytes = Buffer.allocUnsafe(ANSWER_AT + record.answer.length);
+  if (bytes.write(record.hashes, 0, STAMP_AT, 'hex') !== STAMP_AT)
+    throw new Error('a record without its hashes');
+  bytes.writeUIntBE(record.reserved_at_ms, STAMP_AT, 6);
+  bytes.writeUInt32BE(record.hold_ms, STAMP_AT + 6);
+  record.answer.copy(bytes, ANSWER_AT);
+  return bytes;
 }
 
 /** Throws on bytes that are no record. */

@@ -5,7 +5,6 @@
  * BUYERS: $1 sale_no   ORDERS: $1 sale_no  $2 first day's begin, ms since 1970
  * REDUCES: $1 sale_no  $2 first day's begin, ms since 1970
  */
-import type { Road } from '../../domain/types.ts';
 import { type Queryable, rows } from '../../platform/postgres.ts';
 
 const COUNT = {
@@ -22,13 +21,14 @@ const BUYERS = `
     AND (state IN ('reserved', 'authorized', 'confirmed', 'shipped', 'delivered') OR state = 'refunded' AND NOT restock)
   GROUP BY buyer_hash`;
 
-/** Every order of the replay window, whatever its state: its key may come again. */
+/** Every order of the replay window, whatever its state: its key may come again. Few columns, because there are many rows. */
 const ORDERS = `
-  SELECT o.id, o.fingerprint, o.buyer_hash, o.road, o.discount, o.shipping, o.tax,
+  SELECT o.id, encode(o.fingerprint || o.buyer_hash, 'hex') AS hashes,
     round(extract(epoch FROM o.reserved_at) * 1000)::bigint AS reserved_at_ms,
     round(extract(epoch FROM o.first_expires_at - o.reserved_at) * 1000)::bigint AS hold_ms,
-    (SELECT string_agg(i.sku || ' ' || i.qty || ' ' || i.unit_price, ' ' ORDER BY i.line)
-     FROM order_items i WHERE i.order_id = o.id) AS lines
+    concat_ws(' ', o.road, o.discount, o.shipping, o.tax,
+      (SELECT string_agg(concat_ws(' ', i.sku, i.qty, i.unit_price), ' ' ORDER BY i.line)
+       FROM order_items i WHERE i.order_id = o.id)) AS answer
   FROM orders o
   WHERE o.sale_no = $1 AND o.reserved_at >= to_timestamp($2::bigint / 1000.0)
   ORDER BY o.sale_no, o.seq, o.id`;
@@ -46,17 +46,13 @@ export type BuyerUnits = { buyer_hash: Buffer; units: number };
 
 export type SealedOrder = {
   id: string;
-  fingerprint: Buffer;
-  buyer_hash: Buffer;
-  road: Road;
-  discount: number;
-  shipping: number;
-  tax: number;
+  /** Fingerprint and buyer hash, hex. */
+  hashes: string;
   /** As first told, Redis clock. */
   reserved_at_ms: number;
   hold_ms: number;
-  /** SKU, quantity, unit price, SKU ..., in the order of the lines. */
-  lines: string;
+  /** Road, discount, shipping, tax, then SKU, quantity and unit price of each line in their order. */
+  answer: string;
 };
 
 export type AnsweredReduce = {

@@ -49,6 +49,8 @@ export type ChunkContext = {
   stock: readonly StockRow[];
   /** Ids of the chunk's orders that the ledger has already. */
   known: ReadonlySet<string>;
+  /** Drained before a rebuild: Redis gets its numbers from the ledger, and no movement is owed to it. */
+  given_up?: boolean;
   /** Keys of reduces that the ledger has carried out: read again from a memory that is given up, they count once. */
   answered?: ReadonlySet<string>;
 };
@@ -78,7 +80,8 @@ export function planChunk(entries: readonly StreamEntry[], context: ChunkContext
     for (const order of entry.orders) {
       if (known.has(order.order_id)) {
         plan.replayed += 1;
-        plan.movements.push(...takeBack(order, stock, 'all'));
+        // A memory that is given up is not told what it took twice.
+        if (!context.given_up) plan.movements.push(...takeBack(order, stock, 'all'));
         continue;
       }
       known.add(order.order_id);

@@ -56,7 +56,8 @@ export function writeChunk(pool: Pool, chunk: WriteChunk): Promise<ChunkPlan> {
     const answered = chunk.drained && (await answeredRequests(tx, sale.sale_no, reduces));
     const planWith = async (read: typeof readStock) => {
       const stock = skus.size > 0 ? await read(tx, sale.sale_no, [...skus]) : [];
-      return planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known, answered });
+      const given_up = chunk.drained !== undefined;
+      return planChunk(entries, { now_ms, grace_ms, chain: sale.chain, stock, known, given_up, answered });
     };
     let plan = await planWith(readStock);
     if (plan.fenced_reason) plan = await planWith(lockStock);

@@ -6,6 +6,7 @@
 import type { Redis } from 'ioredis';
 import { dayOf, decodeOrderId, requestHash } from '../../domain/ids.ts';
 import { RECORD_WINDOW_DAYS, STAGE_ROWS_MAX, STAGE_STEPS_IN_FLIGHT } from '../../domain/limits.ts';
+import type { Road } from '../../domain/types.ts';
 import {
   type AnsweredReduce,
   countOrders,
@@ -97,7 +98,8 @@ export async function stageSale(options: StageOptions): Promise<Staged> {
       // The day in the id is where the record lies. Older ones nobody is asked for any more.
       if (!parts || !records.has(parts.day)) continue;
       const fields = by_day.get(parts.day) ?? [];
-      fields.push(parts.hash, encodeRecord({ ...order, answer: answerOf(order) }));
+      const { hashes, reserved_at_ms, hold_ms } = order;
+      fields.push(parts.hash, encodeRecord({ hashes, reserved_at_ms, hold_ms, answer: answerOf(order) }));
       by_day.set(parts.day, fields);
     }
     for (const [day, fields] of by_day) await write(day, fields);
@@ -117,15 +119,15 @@ export async function stageSale(options: StageOptions): Promise<Staged> {
 function answers(sealed: SealedSale): (order: SealedOrder) => Buffer {
   const positions = new Map(sealed.skus.map((sku) => [sku.sku, sku.position]));
   return (order) => {
-    const { discount, shipping, tax } = order;
-    const flat = order.lines.split(' ');
+    const [road, discount, shipping, tax, ...flat] = order.answer.split(' ');
     const lines: { sku: string; qty: number; unit_price: number }[] = [];
     const places: number[] = [];
     for (let i = 0; i < flat.length; i += 3) {
       lines.push({ sku: flat[i], qty: Number(flat[i + 1]), unit_price: Number(flat[i + 2]) });
       places.push(positions.get(flat[i]) ?? -1);
     }
-    return encodeAnswer(order.road, { discount, shipping, tax }, lines, places);
+    const amounts = { discount: Number(discount), shipping: Number(shipping), tax: Number(tax) };
+    return encodeAnswer(road as Road, amounts, lines, places);
   };
 }
 
