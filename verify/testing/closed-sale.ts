@@ -20,7 +20,7 @@ import { type Pool, withConnection } from '../../platform/postgres.ts';
 import { createChainSink } from '../../reconciler/outbox/chain/sink.ts';
 import { dispatch } from '../../reconciler/outbox/dispatch.ts';
 import { placeOf } from '../../reconciler/sale-place.ts';
-import { hash16, pastDeadline } from '../../test/support/ledger.ts';
+import { hash16, pastDeadline, setHeartbeat } from '../../test/support/ledger.ts';
 import { type Rig, rig } from '../../test/support/reconciler.ts';
 
 const BY = { cause: 'test', actor: 'test' };
@@ -101,6 +101,7 @@ export async function closedSale(
   await attempt(db, declined, ['declined']);
   await cancelOrder(db, { tenant, order_id: canceled, buyer: 'z' });
   await becomes(db, canceled, ['refunded']);
+  await setHeartbeat(db);
   await pastDeadline(db, [declined, late]);
   await expireDue(db, { limit: 10 });
   await midway(sale);
