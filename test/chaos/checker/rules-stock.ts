@@ -123,6 +123,11 @@ export function eachUnitBackOnce(evidence: Evidence): Finding {
     evidence.ledger.movements.filter(({ order_id }) => order_id !== null),
     ({ order_id }) => order_id ?? '',
   );
+  const known = new Set(evidence.ledger.orders.map(({ id }) => id));
+  for (const id of back.keys()) {
+    if (!known.has(id))
+      violations.push({ rule: 'each_unit_back_once', what: `${id}: units of no order came back` });
+  }
   for (const order of evidence.ledger.orders) {
     const rows = back.get(order.id) ?? [];
     const ended = order.state !== 'rejected' && !['reserved', 'authorized'].includes(order.state);
