@@ -20,6 +20,7 @@ import { testRedis } from '../../test/support/redis.ts';
 import { passEntry } from '../quarantine/pass-entry.ts';
 import { placeOf } from '../sale-place.ts';
 import { followSale } from './follow-sale.ts';
+import { trimStream } from './trim-stream.ts';
 import { writeChunk } from './write-chunk.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
@@ -277,6 +278,19 @@ describe('two ingesters', () => {
     });
     expect(rowCount).toBe(0);
     await expectRight(sale);
+  });
+
+  test('one that stood still while another went on and trimmed does not take its own gap for one of the stream', async () => {
+    const sale = await openSale();
+    const second = followSale(sale.deps, sale.sale_no);
+    expect(await second.step()).toBe('idle');
+    await sale.reserve([{}]);
+    await sale.reserve([{}]);
+    await sale.settle();
+    expect(await trimStream(redis, await sale.sale(), -1)).toBeGreaterThan(0);
+    expect(await second.step()).toBe('more');
+    expect(await second.step()).toBe('idle');
+    expect(await sale.sale()).toMatchObject({ fenced_reason: null, rebuild: null });
   });
 
   test('one that is behind with the gate finds it written by another, and goes on from there', async () => {

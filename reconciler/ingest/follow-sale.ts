@@ -69,7 +69,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     if (!current.loaded) return loadNew(current);
     if (current.rebuild !== null || isHealedByRebuild(current.fenced_reason)) return rebuild(current);
     const chunk = await read(current);
-    if (chunk === 'undecodable') return fenced(current, 'undecodable_entry');
+    if (chunk === 'undecodable') return suspected(current, 'undecodable_entry');
     if (chunk.kind === 'missing') return fenced(current, 'no_record');
 
     const followed =
@@ -80,7 +80,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 
     note(chunk, current.seq, chunk.entries[0]?.at_ms);
     const problem = positionProblem(current, chunk);
-    if (problem) return fenced(current, problem);
+    if (problem) return suspected(current, problem);
     if (chunk.entries.length > 0) return ingest(current, chunk);
     if (chunk.recovery !== 'open') return verify(current);
     if (current.fenced_reason) return fenced(current, current.fenced_reason as FenceReason);
@@ -142,6 +142,14 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       const { tenant, sale: id, seq } = current;
       log.info({ tenant, sale: id, seq, epoch: verdict.epoch }, 'sale verified and opened');
     }
+    return 'more';
+  }
+
+  /** Closes the sale, unless we only look from where the cursor was: another ingester has moved it, and entries behind it may be gone. */
+  async function suspected(current: FollowedSale, reason: FenceReason): Promise<StepResult> {
+    const now = await followedSale(db, saleNo);
+    if (now.seq === current.seq && now.epoch === current.epoch) return fenced(current, reason);
+    sale = undefined;
     return 'more';
   }
 
