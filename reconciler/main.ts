@@ -98,7 +98,11 @@ async function main(): Promise<void> {
     await Promise.all([
       notify.run(signal),
       runOutboxRole(
-        { ...shared, sinks: [createWebhookSink(), notify.sink, createChainSink()], give_way },
+        {
+          ...shared,
+          sinks: [createWebhookSink(), notify.sink, createChainSink({ onOrders: reconciler.see })],
+          give_way,
+        },
         signal,
       ),
       signing_key &&

@@ -78,6 +78,17 @@ export function createReconcilerMetrics(
       help: 'Units by which the books of the audited sales are off. Must be 0.',
       registers,
     }),
+    auditViolations: new Gauge({
+      name: 'stampede_audit_violations',
+      help: 'Orders, SKUs and buyers of which the audit finds something wrong, by check. Must be 0.',
+      labelNames: ['check'] as const,
+      registers,
+    }),
+    auditOrders: new Counter({
+      name: 'stampede_audit_orders_total',
+      help: 'Orders that the audit has held against their items, history, payments and gate.',
+      registers,
+    }),
     fencedSales: new Gauge({
       name: 'stampede_fenced_sales',
       help: 'Sales that are kept closed until they are verified, rebuilt or passed by an operator.',

@@ -5,6 +5,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Pool } from '../platform/postgres.ts';
 import { runAuditRole } from './audit/audit-role.ts';
+import { createDeepAudit } from './audit/deep-audit.ts';
 import { runExpireRole } from './expire/expire-role.ts';
 import { createIngestRole } from './ingest/ingest-role.ts';
 import type { EnqueueAuthorize } from './ingest/write-chunk.ts';
@@ -30,9 +31,14 @@ export type Reconciler = {
   run(signal: AbortSignal): Promise<void>;
   /** Null when it does its work, else what is missing. */
   notReady(): string | null;
+  /** Something happened to these orders: the audit looks at them soon. */
+  see(orderIds: Iterable<string>): void;
   /** How long the oldest stream entry of the followed sales has waited, ms. */
   lagMs(): number;
 };
+
+/** While ingest is so far behind the deeper checks of the audit wait, ms. */
+const AUDIT_WAITS_ABOVE_MS = 150;
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { db, redis, registry, grace_ms = DEADLINE_GRACE_MS, heartbeat_ms = HEARTBEAT_PERIOD_MS } = options;
@@ -40,6 +46,11 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const metrics = createReconcilerMetrics(registry, followed);
   const shared = { ...options, metrics, grace_ms, heartbeat_ms };
   const ingest = createIngestRole(shared);
+  const deep = createDeepAudit({
+    ...{ db, log: options.log, metrics },
+    followed: () => ingest.states().keys(),
+    behind: () => lagMs(followed()) > AUDIT_WAITS_ABOVE_MS,
+  });
   let beat_at_ms = Number.NEGATIVE_INFINITY;
 
   return {
@@ -56,9 +67,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
           },
           signal,
         ),
-        runAuditRole({ ...shared, db, followed: () => ingest.states().keys() }, signal),
+        runAuditRole({ ...shared, db, followed: () => ingest.states().keys(), deep }, signal),
       ]);
     },
+    see: (orderIds) => deep.see(orderIds),
     lagMs: () => lagMs(followed()),
     notReady() {
       if (redis.status !== 'ready') return 'Redis is away';

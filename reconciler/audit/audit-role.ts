@@ -14,6 +14,7 @@ import { runLoop, type StepResult } from '../loop.ts';
 import type { ReconcilerMetrics } from '../metrics.ts';
 import { placeOf } from '../sale-place.ts';
 import { stepErrors } from '../step-errors.ts';
+import type { DeepAudit } from './deep-audit.ts';
 
 export type AuditOptions = {
   db: Pool;
@@ -22,6 +23,7 @@ export type AuditOptions = {
   metrics: ReconcilerMetrics;
   /** Sales to audit, by number. */
   followed: () => Iterable<number>;
+  deep: DeepAudit;
 };
 
 const AUDIT_EVERY_MS = 1_000;
@@ -88,6 +90,9 @@ export async function runAuditRole(options: AuditOptions, signal: AbortSignal): 
   await Promise.all([
     runLoop({ step: auditAll, signal, slow_ms: AUDIT_EVERY_MS, onError }),
     runLoop({ step: count, signal, slow_ms: COUNT_EVERY_MS, onError }),
+    runLoop({ step: options.deep.stepChanged, signal, idle_ms_max: 500, onError }),
+    runLoop({ step: options.deep.stepAll, signal, onError }),
+    runLoop({ step: options.deep.stepSales, signal, onError }),
     runLoop({ step: countAll, signal, slow_ms: COUNT_EVERY_MS, onError }),
   ]);
 }
