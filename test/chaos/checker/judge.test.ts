@@ -474,6 +474,25 @@ describe('what a fault may cost', () => {
     expect(rulesBroken(broken)).toEqual(['acknowledged_is_there']);
   });
 
+  test('and its key is new then: another request may have it', () => {
+    const broken = lost({});
+    const items = [{ sku: 'a', qty: 2 }];
+    broken.lines.push(buy(3, { kind: 'altered', sent: 130, done: 135, items, text: answer('o-3', 2) }));
+    const retaken = {
+      total: 2 * PRICE,
+      subtotal: 2 * PRICE,
+      items: [{ sku: 'a', qty: 2, unit_price: PRICE }],
+    };
+    broken.ledger.orders.push(order(3, 'expired', retaken));
+    broken.ledger.movements.push(moved(3, 2, 2));
+    // This one is not about limits, units and a sale that was closed.
+    broken.lines = broken.lines.filter((line) => line.t !== 'operate' || line.verb !== 'close');
+    broken.ledger.events = broken.ledger.events.filter(({ order_id }) => order_id !== 'o-3');
+    expect(rulesBroken(broken)).toEqual([]);
+    broken.lines = broken.lines.filter(({ t }) => t !== 'fault');
+    expect(rulesBroken(broken)).toContain('acknowledged_is_there');
+  });
+
   test('what was found only after the loss says nothing about what came before', () => {
     const broken = lost({});
     broken.lines.push({ t: 'saved', at: 130, sale: 's', sent: 86, order_id: 'o-1' });

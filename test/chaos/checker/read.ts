@@ -60,9 +60,10 @@ const ORDERS = `
   FROM orders o JOIN sales s USING (sale_no) JOIN lines l ON l.order_id = o.id
   LEFT JOIN parts p ON p.order_id = o.id LEFT JOIN tries t ON t.order_id = o.id`;
 
+/** Without those that give back what Redis took a second time for an order that the ledger had already. */
 const MOVEMENTS = `
   SELECT m.order_id, s.id AS sale, m.sku, sum(m.to_available)::float8 AS to_available, sum(m.from_held)::float8 AS from_held
-  FROM movements m JOIN sales s USING (sale_no) GROUP BY 1, 2, 3`;
+  FROM movements m JOIN sales s USING (sale_no) WHERE m.cause IS DISTINCT FROM 'replayed' GROUP BY 1, 2, 3`;
 
 const EVENTS = 'SELECT order_id, from_state, to_state, cause FROM order_events ORDER BY id';
 
