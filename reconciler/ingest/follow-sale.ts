@@ -16,6 +16,7 @@ import type { StepResult } from '../loop.ts';
 import type { FollowState, ReconcilerMetrics } from '../metrics.ts';
 import { rebuildSale } from '../rebuild/rebuild-sale.ts';
 import { placeOf } from '../sale-place.ts';
+import { createTurns, type Turns } from '../turns.ts';
 import { loadSale } from '../verify/load-sale.ts';
 import { verifySale } from '../verify/verify-sale.ts';
 import { CHUNK_ORDERS_MAX, firstOrders } from './first-orders.ts';
@@ -30,6 +31,8 @@ export type FollowDeps = {
   grace_ms: number;
   /** Stream entries stay for so long even behind the cursor, and after a rebuild, ms. */
   trim_age_ms?: number;
+  /** Bounds the rebuilds that go on at once; absent: no bound. */
+  rebuildTurns?: Turns;
 };
 
 export type Follower = {
@@ -167,7 +170,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     // Until an operator has passed the entry, no attempt would get past it.
     if (current.fenced_reason === 'undecodable_entry') return fenced(current, 'undecodable_entry');
     const why = { reason: current.fenced_reason ?? 'unknown', actor: 'reconciler' };
-    const result = await rebuildSale(deps, saleNo, why);
+    const turns = deps.rebuildTurns ?? createTurns(1);
+    const result = await turns(() => rebuildSale(deps, saleNo, why), { urgent: current.gate === 'open' });
     // Verification opens it.
     if (result.kind === 'rebuilt') return 'more';
     if (result.kind === 'refused') return fenced(current, result.reason);

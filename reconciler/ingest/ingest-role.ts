@@ -9,6 +9,7 @@ import { type LoopOptions, runLoop, type StepResult } from '../loop.ts';
 import type { FollowState } from '../metrics.ts';
 import type { SaleLocks } from '../sale-locks.ts';
 import { stepErrors } from '../step-errors.ts';
+import { createTurns } from '../turns.ts';
 import { type FollowDeps, type Follower, followSale } from './follow-sale.ts';
 import { trimStream } from './trim-stream.ts';
 
@@ -20,6 +21,8 @@ export type IngestRole = {
 
 const LOOK_FOR_SALES_MS = 100;
 const TRIM_EVERY_MS = 60_000;
+/** A rebuild holds two or three of the pool's connections: of many sales that are rebuilt at once, none would get on. */
+const REBUILDS_AT_ONCE_MAX = 3;
 /** A connection that died without a word is noticed after this and its query's timeout. */
 const CHECK_LOCKS_EVERY_MS = 5_000;
 
@@ -28,6 +31,7 @@ export function createIngestRole(
 ): IngestRole {
   const { db, redis, locks, log, trim_age_ms } = options;
   const followers = new Map<number, Follower>();
+  const rebuildTurns = createTurns(REBUILDS_AT_ONCE_MAX);
 
   function saleLoop(saleNo: number, signal: AbortSignal): Promise<void> {
     let follower: Follower | undefined;
@@ -35,7 +39,7 @@ export function createIngestRole(
       if (!follower || !locks.holds('ingest', saleNo)) {
         followers.delete(saleNo);
         if (!(await locks.acquire('ingest', saleNo))) return 'slow';
-        follower = followSale(options, saleNo);
+        follower = followSale({ ...options, rebuildTurns }, saleNo);
         followers.set(saleNo, follower);
       }
       return follower.step();
