@@ -5,12 +5,13 @@
 import type { Redis } from 'ioredis';
 import { effectiveGate } from '../../domain/gate.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
+import { markOpened } from '../../ledger/stream/mark-opened.ts';
 import { CursorMoved } from '../../ledger/stream/move-cursor.ts';
 import { UndecodableEntry } from '../../lua/entries.ts';
 import { type Chunk, readChunk } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
-import { type FenceReason, isHealedByRebuild, isLasting } from '../fence-reasons.ts';
+import { type FenceReason, isHealedByRebuild, isLasting, PASSING_REASONS } from '../fence-reasons.ts';
 import { fenceSale } from '../fence-sale.ts';
 import type { StepResult } from '../loop.ts';
 import type { FollowState, ReconcilerMetrics } from '../metrics.ts';
@@ -80,6 +81,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       chunk.epoch === current.epoch &&
       chunk.generation === current.generation;
     if (!followed) return verify(current);
+    if (chunk.recovery === 'open' && current.opened_epoch !== current.epoch) await noteOpened(current);
 
     note(chunk, current.seq, chunk.entries[0]?.at_ms);
     const problem = positionProblem(current, chunk);
@@ -131,6 +133,12 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     // What comes next is no older than what was ingested last.
     note(chunk, seq, last.at_ms);
     return seq < chunk.seq ? 'more' : 'busy';
+  }
+
+  /** Redis has taken the epoch, and whoever gave it died before the ledger heard of it. Until it has, nothing is released. */
+  async function noteOpened(current: FollowedSale): Promise<void> {
+    await markOpened(db, saleNo, current.epoch, PASSING_REASONS);
+    current.opened_epoch = current.epoch;
   }
 
   async function verify(current: FollowedSale): Promise<StepResult> {
