@@ -12,6 +12,9 @@ export type Reply = Buffer | number | null | Reply[];
 /** Answers of Redis that say: not now, nothing was changed. */
 const NOT_NOW = /^(LOADING|BUSY|MISCONF|OOM|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)/;
 
+/** Scripts are flushed by people, now and then. */
+const LOADS_MAX = 5;
+
 /**
  * Throws RedisUnavailable when there is no usable answer (the script may or may not have run), and
  * Redis's own error for a call that is wrong.
@@ -23,15 +26,17 @@ export async function runScript(
   args: readonly (string | number | Buffer)[],
   timeout_ms: number,
 ): Promise<Reply[]> {
-  try {
-    return await evalsha(redis, script, keys, args, timeout_ms);
-  } catch (error) {
-    if (!isReply(error)) throw error;
-    if (NOT_NOW.test(error.message)) throw new RedisUnavailable(error.message, { cause: error });
-    if (!error.message.startsWith('NOSCRIPT')) throw error;
+  for (let loaded = 0; ; loaded++) {
+    try {
+      return await evalsha(redis, script, keys, args, timeout_ms);
+    } catch (error) {
+      if (!isReply(error)) throw error;
+      if (NOT_NOW.test(error.message)) throw new RedisUnavailable(error.message, { cause: error });
+      // Forgotten between the loading and the next call: once more, but not for ever.
+      if (!error.message.startsWith('NOSCRIPT') || loaded === LOADS_MAX) throw error;
+    }
+    await withTimeout(redis.script('LOAD', script.source), timeout_ms);
   }
-  await withTimeout(redis.script('LOAD', script.source), timeout_ms);
-  return evalsha(redis, script, keys, args, timeout_ms);
 }
 
 function evalsha(
