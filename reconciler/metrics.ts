@@ -97,6 +97,26 @@ export function createReconcilerMetrics(
         this.set(followed().filter((state) => state.fenced).length);
       },
     }),
+    rebuilds: counted(
+      new Counter({
+        name: 'stampede_rebuilds_total',
+        help: 'Attempts to rebuild a sale in Redis from the ledger, by how they ended: done, again (once more), refused (somebody has to act).',
+        labelNames: ['result'] as const,
+        registers,
+      }),
+      ['done', 'again', 'refused'],
+    ),
+    rebuildSeconds: new Histogram({
+      name: 'stampede_rebuild_seconds',
+      help: 'Time of a rebuild that was done, from its beginning until the switch.',
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120],
+      registers,
+    }),
+    positionsLost: new Counter({
+      name: 'stampede_stream_positions_lost_total',
+      help: 'Stream positions that neither store had any more when a sale was rebuilt. Must be 0.',
+      registers,
+    }),
     stuckOrders: new Gauge({
       name: 'stampede_stuck_orders',
       help: 'Orders whose payment has stood still for too long.',
@@ -109,4 +129,10 @@ export function createReconcilerMetrics(
       registers,
     }),
   };
+}
+
+/** From the first sample on, so that the first time is seen as an increase. */
+function counted(counter: Counter<'result'>, results: readonly string[]): Counter<'result'> {
+  for (const result of results) counter.inc({ result }, 0);
+  return counter;
 }

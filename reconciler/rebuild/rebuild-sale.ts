@@ -70,6 +70,18 @@ export async function rebuildSale(
   saleNo: number,
   why: { reason: string; actor: string },
 ): Promise<Rebuilt> {
+  const done = deps.metrics.rebuildSeconds.startTimer();
+  const result = await rebuild(deps, saleNo, why);
+  if (result.kind === 'rebuilt') done();
+  deps.metrics.rebuilds.inc({ result: result.kind === 'rebuilt' ? 'done' : result.kind });
+  return result;
+}
+
+async function rebuild(
+  deps: RebuildDeps,
+  saleNo: number,
+  why: { reason: string; actor: string },
+): Promise<Rebuilt> {
   const { db, redis } = deps;
   const before = await followedSale(db, saleNo);
   const record = await lookAtRecord(redis, before);
@@ -129,6 +141,7 @@ async function drain(
     if (plan.rejected > 0) metrics.ingestOrders.inc({ result: 'rejected' }, plan.rejected);
     if (plan.replayed > 0) metrics.ingestOrders.inc({ result: 'replayed' }, plan.replayed);
     metrics.oversellPrevented.inc(plan.rejected);
+    metrics.positionsLost.inc(lost);
     await noteDrained(db, attempt, { entries: read, orders, entries_lost: lost });
   };
   const generation = claimed.kind === 'claimed' ? claimed.generation : undefined;
@@ -136,6 +149,7 @@ async function drain(
     const drained = await drainSale({ ...deps, onChunk }, sale, generation, claimed.now_ms);
     // What the record counts beyond its stream is lost, and its numbers are not used again.
     const lost = claimed.kind === 'claimed' ? Math.max(0, claimed.seq - drained.seq) : 0;
+    metrics.positionsLost.inc(lost);
     if (lost > 0) await noteDrained(db, attempt, { entries: 0, orders: 0, entries_lost: lost });
     return drained;
   } catch (error) {
