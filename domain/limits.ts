@@ -27,6 +27,19 @@ export const BATCHES_IN_FLIGHT_MAX = 2;
 /** Reservations waiting in one engine for a place in a batch, all sales together; above: 503 overloaded. */
 export const PENDING_RESERVATIONS_MAX = 20_000;
 
+/**
+ * When an engine refuses new requests because more comes in than it can answer (engine/load/admission.ts). What is read in
+ * one turn of the event loop has waited up to a turn: turns, or waits for a batch, longer than this are too long ...
+ */
+export const ADMIT_WAIT_MS_MAX = 100;
+/** ... if so many or more wait together: fewer are no overload, however slow the machine. Two batches. */
+export const ADMIT_CROWD = 1_024;
+/** ... and if that goes on for so long, ms: a rush is over by then. */
+export const ADMIT_STANDING_MS = 1_000;
+/** While refusing, requests are let in during this part of a turn, ms, and it ends when turns have been shorter for ADMIT_CALM_MS. */
+export const ADMIT_TURN_MS = 40;
+export const ADMIT_CALM_MS = 2_000;
+
 /** How long a reservation request may wait before a batch carrying it takes nothing (`not_after`), ms. */
 export const RESERVE_DEADLINE_MS = 5_000;
 
@@ -95,6 +108,8 @@ for (const [holds, says] of [
   [BATCH_LINES_MAX * 2 + 16 <= UNPACK_MAX, 'a batch of distinct SKUs fits one unpack'],
   [ORDER_LINES_MAX <= BATCH_LINES_MAX, 'one order fits a batch'],
   [BODY_BYTES_MAX * 2 <= BATCH_BYTES_MAX, 'one body fits a batch'],
+  [ADMIT_TURN_MS < ADMIT_WAIT_MS_MAX, 'letting in so many does not prolong the overload'],
+  [ADMIT_STANDING_MS < RESERVE_DEADLINE_MS, 'an overload is told before its requests run out of time'],
   [REDIS_CALL_TIMEOUT_MS * 2 < RESERVE_DEADLINE_MS, 'a call can be sent again before its deadline'],
   [MOVEMENT_ROWS_MAX * 2 + 16 <= UNPACK_MAX, 'a movement batch fits one unpack'],
   [LOAD_ITEMS_MAX * 2 + 16 <= UNPACK_MAX, 'a load step fits one unpack'],

@@ -1,5 +1,6 @@
 /** The engine, put together: from configuration and connections to a server that listens. */
 import type { Redis } from 'ioredis';
+import { createSigner } from '../ledger/certificate/sign.ts';
 import { pausedBuyers } from '../ledger/orders/paused-buyers.ts';
 import { findSale } from '../ledger/stream/cursor.ts';
 import type { Providers } from '../payments/providers.ts';
@@ -8,7 +9,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Pool } from '../platform/postgres.ts';
 import { createAuthenticate } from './access/authenticate.ts';
-import { createClientAddress } from './access/client-address.ts';
+import { createClientAddress, createIsProxy } from './access/client-address.ts';
 import { createPausedBuyers } from './access/paused-buyers.ts';
 import { createRateLimit, type RateLimit } from './access/rate-limit.ts';
 import { createFindReservation } from './checkout/find-reservation.ts';
@@ -21,6 +22,8 @@ import { serveHttp } from './http.ts';
 import { createLedgerGuard, LedgerUnavailable } from './ledger-guard.ts';
 import { createLiveHub } from './live/hub.ts';
 import { liveEndpoint } from './live/live-endpoint.ts';
+import { createAdmission } from './load/admission.ts';
+import { createGuard } from './load/guard.ts';
 import { createEngineMetrics } from './metrics.ts';
 import { type Refusal, type Reply, refuse } from './reply.ts';
 import type { Head } from './request.ts';
@@ -65,6 +68,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   let draining = false;
   let publish = (_topic: string, _message: string): void => {};
 
+  const admission = createAdmission();
+  const clientAddress = createClientAddress(config.trusted_proxies);
+  let listens_at = 0;
+  const guard = createGuard({
+    admission,
+    clientAddress,
+    isProxy: createIsProxy(config.trusted_proxies),
+    per_address_max: config.connection_limit_ip,
+    port: () => listens_at,
+    refused: (why) => metrics.rateLimited(why === 'requests' ? 'requests' : 'connections'),
+  });
   const ledger = createLedgerGuard();
   const ledgerHas = async (tenant: string, id: string) =>
     (await ledger.ask(() => findSale(db, tenant, id))) !== undefined;
@@ -79,8 +93,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     watchers: hub.watchers,
     ledgerAvailable: ledger.available,
     batchFailed: (error) => log.error({ err: error }, 'a batch failed; it took nothing'),
+    connections: () => guard.open(),
+    shedding: admission.shedding,
   });
-  const decide = (options.createReserve ?? createReserve)({ redis, observe: metrics.batches });
+  const decide = (options.createReserve ?? createReserve)({
+    redis,
+    observe: metrics.batches,
+    watch: admission.watch,
+  });
   const reserve: Reserve = (request) =>
     prepared() ? decide(request) : Promise.resolve({ kind: 'unavailable' });
   const findReservation = createFindReservation({ redis, sales });
@@ -98,15 +118,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     observe: metrics.checkout,
     pausedRefused: () => metrics.rateLimited('holds'),
     webhooks: { signing_key: config.webhook_signing_key, local: config.webhook_allow_http },
+    signer: config.certificate_key ? createSigner(config.certificate_key) : undefined,
     demo: demoOf(config),
   });
 
   const authenticate = createAuthenticate(config);
   const access = {
     authenticate,
-    clientAddress: createClientAddress(config.trusted_proxies),
+    clientAddress,
     addressLimit: limitOf(config.rate_limit_ip),
     buyerLimit: limitOf(config.rate_limit_buyer),
+    full: admission.full,
     rateLimited: metrics.rateLimited,
     observer: ({ id }: Route) => logged(id, metrics.observer(id)),
   };
@@ -143,10 +165,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     endpoints,
     live: [liveEndpoint({ sales, authenticate, hub })],
     fallback: page,
-    peer_wanted: config.rate_limit_ip > 0,
+    peer_wanted: config.rate_limit_ip > 0 || config.connection_limit_ip > 0,
+    guard,
     refusalFor,
   });
   publish = server.publish;
+  listens_at = server.port;
   return {
     port: server.port,
     routes,

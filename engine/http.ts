@@ -21,8 +21,19 @@ export type HttpOptions = {
   fallback(head: Head): Reply | Promise<Reply>;
   /** Read the address of each connection? It costs a microsecond. */
   peer_wanted: boolean;
+  /** Who may come in. Absent: anybody. */
+  guard?: HttpGuard;
   /** The answer to what a handler threw. It must tell nothing of the inside. */
   refusalFor(error: unknown, head: Head): Refusal;
+};
+
+export type HttpGuard = {
+  /** A connection has come. False: close it, unanswered. */
+  opened(peer: string): boolean;
+  closed(): void;
+  /** A head has been read. A refusal ends the request and its connection; else `left` follows when nothing of it is left. */
+  entered(head: Head): Refusal | undefined;
+  left(head: Head): void;
 };
 
 export type HttpServer = {
@@ -45,6 +56,8 @@ type Exchange = {
   close_after: boolean;
   /** It is no longer within the reading of its own bytes. */
   parted: boolean;
+  /** The guard has let it in, and wants to know when it leaves. */
+  guarded: boolean;
 };
 
 type Socket = { topic: string };
@@ -61,6 +74,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const requestId = createRequestIds(randomBytes(6).toString('hex'));
   const app = uWS.App();
   const sockets = new Set<WebSocket<Socket>>();
+  const { guard } = options;
   let under_way = 0;
   let draining = false;
 
@@ -90,6 +104,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       // Ends of chunks are read leniently, and a proxy before us may see them elsewhere.
       close_after: head.transfer_encoding !== '',
       parted: false,
+      guarded: false,
     };
     under_way += 1;
     res.onAborted(() => {
@@ -101,7 +116,14 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   /** True: it has been refused. */
-  function misframed(exchange: Exchange): boolean {
+  function turnedAway(exchange: Exchange): boolean {
+    const refusal = guard?.entered(exchange.head);
+    if (refusal) {
+      exchange.close_after = true;
+      finish(exchange, refusal);
+      return true;
+    }
+    exchange.guarded = guard !== undefined;
     const detail = framingFault(exchange.head);
     if (!detail) return false;
     exchange.close_after = true;
@@ -112,6 +134,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   function settle(exchange: Exchange): void {
     exchange.state = 'settled';
     under_way -= 1;
+    if (exchange.guarded) guard?.left(exchange.head);
   }
 
   /** Sends the reply now, or when it is there. */
@@ -187,7 +210,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   function serve(endpoint: Endpoint, params: number) {
     return (res: HttpResponse, req: HttpRequest) => {
       const exchange = begin(res, readHead(res, req, params, endpoint.all_headers), endpoint);
-      if (misframed(exchange)) return;
+      if (turnedAway(exchange)) return;
       try {
         if (hasBody(endpoint.method)) receive(exchange, endpoint);
         else answer(exchange, endpoint, endpoint.admit(exchange.head));
@@ -248,7 +271,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const headers = ['Allow', [...new Set(allowed), 'OPTIONS'].join(', ')];
     return (res: HttpResponse, req: HttpRequest) => {
       const exchange = begin(res, readHead(res, req, params));
-      if (misframed(exchange)) return;
+      if (turnedAway(exchange)) return;
       const asked = exchange.head.method === 'OPTIONS';
       finish(
         exchange,
@@ -261,7 +284,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   function serveFallback(res: HttpResponse, req: HttpRequest): void {
     const exchange = begin(res, readHead(res, req, -1));
-    if (misframed(exchange)) return;
+    if (turnedAway(exchange)) return;
     try {
       const { method, path } = exchange.head;
       // Some pages of providers lead their buyers back to ours with a form.
@@ -286,7 +309,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
         const protocol = req.getHeader('sec-websocket-protocol');
         const extensions = req.getHeader('sec-websocket-extensions');
         const exchange = begin(res, readHead(res, req, params));
-        if (misframed(exchange)) return;
+        if (turnedAway(exchange)) return;
         endpoint.admit(exchange.head).then(
           (admitted) => {
             if ('refusal' in admitted) return finish(exchange, admitted.refusal);
@@ -325,6 +348,12 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     app.close();
   }
 
+  if (guard) {
+    app.filter((res, count) => {
+      if (Number(count) < 0) guard.closed();
+      else if (!guard.opened(Buffer.from(res.getRemoteAddressAsText()).toString())) res.close();
+    });
+  }
   // First: what is no upgrade passes on to the endpoint of the same path.
   for (const endpoint of options.live) serveLive(endpoint);
   const methods = new Map<string, string[]>();

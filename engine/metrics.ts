@@ -10,13 +10,15 @@ export type EngineMetrics = {
   observer(route_id: string): Endpoint['observe'];
   checkout: CheckoutObserver;
   batches: BatchObserver;
-  rateLimited(what: 'buyer' | 'address' | 'holds'): void;
+  rateLimited(what: 'buyer' | 'address' | 'holds' | 'connections' | 'requests'): void;
 };
 
 export type MetricsSources = {
   watchers(): number;
   ledgerAvailable(): boolean;
   batchFailed(error: unknown): void;
+  connections(): number;
+  shedding(): boolean;
 };
 
 export function createEngineMetrics(registry: Metrics, sources: MetricsSources): EngineMetrics {
@@ -72,6 +74,10 @@ export function createEngineMetrics(registry: Metrics, sources: MetricsSources):
   let pending = 0;
   gauge('stampede_pending_reservations', 'Requests for stock that wait for their batch.', () => pending);
   gauge('stampede_live_watchers', 'WebSockets that watch a sale.', sources.watchers);
+  gauge('stampede_connections', 'Connections that are open.', sources.connections);
+  gauge('stampede_shedding', '1 while more comes in than can be answered, and some are refused.', () =>
+    sources.shedding() ? 1 : 0,
+  );
   gauge('stampede_ledger_available', '0 while the breaker holds questions to the ledger back.', () =>
     sources.ledgerAvailable() ? 1 : 0,
   );

@@ -75,10 +75,17 @@ export type RouteServices = {
   /** Absent: no limit. */
   addressLimit?: RateLimit;
   buyerLimit?: RateLimit;
+  /** Is there more to do than can be done? Absent: never. */
+  full?: () => boolean;
   /** Told of each answer. */
   observer(route: Route): Endpoint['observe'];
   rateLimited(what: 'buyer' | 'address'): void;
 };
+
+/** What is refused first where there is too much to do: what buyers ask. Operators, providers and probes get through. */
+export function mayBeShed({ access, limited, body }: Route): boolean {
+  return (access === 'all' || access === 'buyer') && limited !== 'not' && body !== 'raw';
+}
 
 export function endpointOf(route: Route, services: RouteServices): Endpoint {
   const { access, keyed = false, limited = 'address' } = route;
@@ -86,6 +93,7 @@ export function endpointOf(route: Route, services: RouteServices): Endpoint {
   const validate = typeof route.body === 'object' ? compile(route.body) : undefined;
   const addressLimit = limited === 'not' ? undefined : services.addressLimit;
   const buyerLimit = limited === 'buyer' ? services.buyerLimit : undefined;
+  const full = mayBeShed(route) ? services.full : undefined;
 
   function checked(caller: Caller | undefined): Admitted {
     if (!caller) return { refusal: UNAUTHORIZED };
@@ -100,6 +108,7 @@ export function endpointOf(route: Route, services: RouteServices): Endpoint {
     observe: services.observer(route),
 
     admit(head) {
+      if (full?.()) return OVERLOADED;
       if (addressLimit) {
         const refusal = over(addressLimit, services.clientAddress(head.peer, head.forwarded_for), 'address');
         if (refusal) {
@@ -143,6 +152,7 @@ const UNAUTHORIZED = refuse('unauthorized', {
   headers: ['WWW-Authenticate', 'Bearer realm="stampede"'],
 });
 const FORBIDDEN = refuse('forbidden');
+const OVERLOADED: Admitted = { refusal: refuse('overloaded') };
 const NOT_FOUND = refuse('not_found');
 const ADMIT_ANYONE: Admitted = { caller: ANYONE };
 

@@ -56,6 +56,8 @@ export type Config = ProviderConfig & {
   rate_limit_buyer: number;
   /** Requests a second per address, 0 for no limit. */
   rate_limit_ip: number;
+  /** Connections of one address, and requests under way of one client, 0 for no limit. */
+  connection_limit_ip: number;
   /** Whose X-Forwarded-For counts. */
   trusted_proxies: readonly Network[];
   reconciler_port: number;
@@ -129,6 +131,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     log_level: oneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
     rate_limit_buyer: rate(env, 'RATE_LIMIT_BUYER', 10),
     rate_limit_ip: rate(env, 'RATE_LIMIT_IP', local_stack ? 0 : 200),
+    connection_limit_ip: rate(env, 'CONNECTION_LIMIT_IP', local_stack ? 0 : 1_000),
     trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
     sandbox_port,

@@ -26,6 +26,17 @@ export function createClientAddress(trusted_proxies: readonly Network[]): Client
   };
 }
 
+/** Is `peer`, the address of a connection, one of these? */
+export function createIsProxy(trusted_proxies: readonly Network[]): (peer: string) => boolean {
+  if (trusted_proxies.length === 0) return () => false;
+  const trusted = new BlockList();
+  for (const { address, prefix, family } of trusted_proxies) trusted.addSubnet(address, prefix, family);
+  return (peer) => {
+    const address = plain(peer);
+    return trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  };
+}
+
 const MAPPED = /^(?:::ffff:|0000:0000:0000:0000:0000:ffff:)(.*)$/i;
 
 /** IPv4 inside IPv6 reads as IPv4, whether written 192.0.2.1 or c000:0201. */

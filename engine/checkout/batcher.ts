@@ -21,7 +21,11 @@ export type BatchOutcome =
   | { kind: 'done'; status: ReserveStatus; extras: readonly Buffer[]; reply: ReserveReply }
   | { kind: 'unavailable' | 'sale_recovering' | 'overloaded' };
 
-export type Batcher = { submit(item: Prepared): Promise<BatchOutcome> };
+export type Batcher = {
+  submit(item: Prepared): Promise<BatchOutcome>;
+  /** How long the oldest that is in no batch yet has waited, ms; 0 if there is none. */
+  oldest_ms?(): number;
+};
 
 /** Told of each batch; for metrics. */
 export type BatchObserver = {
@@ -151,6 +155,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   }
 
   return {
+    oldest_ms: () => (queue.length > 0 ? steady_ms() - (queue[0].until_ms - deadline_ms) : 0),
     submit(item) {
       if (pending.value >= PENDING_RESERVATIONS_MAX) return Promise.resolve({ kind: 'overloaded' });
       // Nobody new queues up for a Redis that is away: an answer at once is worth more.

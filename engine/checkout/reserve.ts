@@ -26,12 +26,19 @@ export type ReserveOptions = {
   deadline_ms?: number;
   /** How prepared requests travel. Default: in batches. */
   batcher?: typeof createBatcher;
+  /** Is handed a way to ask how many requests wait, and how long the oldest has. */
+  watch?: (read: () => { count: number; oldest_ms: number }) => void;
 };
 
 export function createReserve(options: ReserveOptions): Reserve {
   const clock = createRedisClock();
   const pending: PendingCount = { value: 0 };
   const batchers = new Map<Sale, Batcher>();
+  options.watch?.(() => {
+    let oldest_ms = 0;
+    for (const batcher of batchers.values()) oldest_ms = Math.max(oldest_ms, batcher.oldest_ms?.() ?? 0);
+    return { count: pending.value, oldest_ms };
+  });
 
   function batcherOf(sale: Sale): Batcher {
     let batcher = batchers.get(sale);

@@ -1,7 +1,7 @@
 /** The API document (OpenAPI 3.1), made from the table of routes, the schemas that validate, and the catalogue. */
 import { OUTCOME_CODES, type OutcomeCode, outcomeRule } from '../../domain/outcomes.ts';
 import { JSON_TYPE, PROBLEM_TYPE, PROBLEMS_PATH } from '../reply.ts';
-import type { Route } from '../route.ts';
+import { mayBeShed, type Route } from '../route.ts';
 import { ANSWER_SCHEMAS } from '../schemas/answers.ts';
 import { name } from '../schemas/fragments.ts';
 import { EXAMPLES } from './examples.ts';
@@ -157,6 +157,7 @@ export function refusalsOf(route: Route, doc: OperationDoc): OutcomeCode[] {
     needed('invalid_request', 'payload_too_large', 'unsupported_media_type');
   if (route.keyed) needed('idempotency_key_missing', 'idempotency_key_invalid');
   if (route.limited !== 'not') needed('rate_limited');
+  if (mayBeShed(route)) needed('overloaded');
   return OUTCOME_CODES.filter((code) => found.has(code));
 }
 
