@@ -1,11 +1,12 @@
 /**
  * Slow disk, full disk and a clock that is off, in chosen processes, while they run: a small library (shim.c) is
- * preloaded into them and reads what is wrong from a file. Needs no privilege, and a C compiler once.
+ * preloaded into them and reads what is wrong from a file. Needs no privilege, and a C compiler once (fetched where there is none).
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { debianTool } from '../../../platform/local/debian-packages.ts';
 
 export type Trouble = { clock_ms?: number; slow_us?: number; full?: boolean };
 
@@ -21,9 +22,9 @@ export type TroubleMaker = {
 const SOURCE = fileURLToPath(new URL('./shim.c', import.meta.url));
 
 /** `folder` must be one that every account may enter. */
-export function troubleMaker(folder: string): TroubleMaker {
+export async function troubleMaker(folder: string): Promise<TroubleMaker> {
   const library = join(folder, 'trouble.so');
-  const missing = compile(library);
+  const missing = await compile(library);
   const file = (name: string) => join(folder, `trouble-${name}`);
   const write = (name: string, { clock_ms = 0, slow_us = 0, full = false }: Trouble) => {
     const bytes = Buffer.alloc(24);
@@ -46,19 +47,40 @@ export function troubleMaker(folder: string): TroubleMaker {
 }
 
 /** Returns why it could not be done. */
-function compile(library: string): string | undefined {
+async function compile(library: string): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'preloading a library is done on Linux only';
+  const output = ['-w', '-shared', '-fPIC', '-o', library, SOURCE, '-ldl'];
   for (const compiler of ['cc', 'gcc', 'clang', 'tcc']) {
     try {
-      execFileSync(compiler, ['-O2', '-w', '-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], {
-        stdio: 'pipe',
-      });
+      execFileSync(compiler, output, { stdio: 'pipe' });
       chmodSync(library, 0o755);
       return undefined;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      return `the C compiler refused shim.c: ${(error as Error).message}`;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        return `the C compiler refused shim.c: ${(error as Error).message}`;
+      }
     }
   }
-  return 'there is no C compiler';
+  return compileFetched(library, output);
+}
+
+/** With a small compiler out of Debian's packages. */
+async function compileFetched(library: string, output: readonly string[]): Promise<string | undefined> {
+  try {
+    const packages = ['tcc', 'libc6-dev'];
+    const { path, env } = await debianTool({ packages, binary: 'usr/bin/tcc', say: console.error });
+    const root = join(dirname(path), '../..');
+    const triplets = readdirSync(join(root, 'usr/lib')).map((name) => join('usr/lib', name));
+    const own = triplets.find((folder) => existsSync(join(root, folder, 'tcc')));
+    if (!own) return 'the fetched tcc is not whole';
+    const include = ['usr/include', own.replace('/lib/', '/include/')].map(
+      (folder) => `-I${join(root, folder)}`,
+    );
+    const where = [`-B${join(root, own, 'tcc')}`, `-L${join(root, own)}`, ...include];
+    execFileSync(path, [...where, ...output], { env: { ...process.env, ...env }, stdio: 'pipe' });
+    chmodSync(library, 0o755);
+    return undefined;
+  } catch (error) {
+    return `there is no C compiler, and none could be fetched: ${(error as Error).message}`;
+  }
 }

@@ -58,7 +58,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const psp_secret = randomBytes(32).toString('base64url');
   const links = createLinks();
   const trouble = options.troubles
-    ? troubleMaker(dir)
+    ? await troubleMaker(dir)
     : { env: () => ({}), set: () => {}, missing: 'not asked for' };
   const postgres_dir = join(dir, 'postgres');
   const living = new Map<string, number>();
