@@ -142,7 +142,13 @@ const LAST: readonly Row[] = [
   ),
 ];
 
-/** The same, on requests that carry no body of ours. */
+/** The same of requests that are refused while they are being read. */
+const REFUSED_AT_ONCE: readonly Row[] = LAST.map(({ name, send }) => ({
+  name: `${name}; not JSON`,
+  send: (parts) => send({ ...parts, head: parts.head.replace('application/json', 'text/plain') }),
+}));
+
+/** Of requests that carry no body of ours. */
 const BODILESS = ['GET /v1/sales/none', 'DELETE /v1/merchant/webhooks/none', 'GET /none', 'PUT /v1/checkout'];
 const UNCLEAR = [
   { name: 'two lengths', framing: 'Content-Length: 0\r\nContent-Length: 300\r\n' },
@@ -159,6 +165,7 @@ const FURTHER = ['fine', 'chunked', 'one', 'two', 'three'];
 const rows: Row[] = [
   ...REFUSED,
   ...LAST,
+  ...REFUSED_AT_ONCE,
   ...BODILESS.flatMap((start) =>
     UNCLEAR.map(({ name, framing }) => ({
       name: `${start}: ${name}`,
@@ -222,7 +229,7 @@ describe.concurrent('requests that two readers may read differently', () => {
       } else {
         expect([row.name, stock.get(`own-${i}`)]).toEqual([row.name, 9]);
         // Unanswered is fine as well: what is not understood is given up after a while.
-        const fine = statuses.every((status) => [400, 404, 405, 431, 505].includes(status));
+        const fine = statuses.every((status) => [400, 404, 405, 415, 431, 505].includes(status));
         expect([row.name, statuses, fine && statuses.length <= 1]).toEqual([row.name, statuses, true]);
       }
     }
@@ -242,6 +249,7 @@ describe.concurrent('requests that two readers may read differently', () => {
     const { line, head, body } = lock('chunked');
     const { answers, closed } = await exchangeRaw(t.port, [`${line}${head}${CHUNKED}\r\n${chunks(body)}`], 2);
     expect([answers.map(({ status }) => status), closed]).toEqual([[201], true]);
+    expect(answers[0].headers.get('connection')).toBe('close');
   });
 });
 
