@@ -93,6 +93,13 @@ export const OUTCOMES = {
     detail: 'It was created with another body.',
     retryable: false,
   },
+  certificate_not_ready: {
+    status: 409,
+    title: 'Something may still come that changes it',
+    detail: '`missing` says what; `interim=true` certifies the sale as it stands.',
+    retryable: true,
+    retry_after_seconds: 5,
+  },
   shipment_exists: {
     status: 409,
     title: 'Another parcel is recorded for this order',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answered, newKey, startTestEngine, type TestEngine } from '../test/support/engine.ts';
 
@@ -194,6 +195,25 @@ describe('GET /v1/admin/sales/{id}/audit', () => {
       { sku: 'a', total: 100, reserved: 20, sold: 0, available: 80, held: 20, available_off: 0, held_off: 0 },
       { sku: 'b', total: 107, available: 107 },
     ]);
+  });
+});
+
+describe('GET /v1/admin/sales/{id}/certificate', () => {
+  const certificate = (id: string, query = '') =>
+    t.call('GET', `/v1/admin/sales/${id}/certificate${query}`, { token: t.admin });
+
+  it('of a sale that goes on is refused, or interim', async () => {
+    const id = await t.sale();
+    await t.buy(id);
+    const early = await certificate(id);
+    expect(refusal(early)).toEqual([409, 'certificate_not_ready']);
+    expect(early.body.missing).toContain('not_closed');
+    const { status, body } = await certificate(id, '?interim=true');
+    expect([status, body.certificate.interim, body.certificate.sale]).toEqual([200, true, id]);
+    const sha256 = createHash('sha256').update(JSON.stringify(body.certificate)).digest('hex');
+    expect([body.sha256, body.signature]).toEqual([sha256, null]);
+    expect(refusal(await certificate(id, '?interim=perhaps'))).toEqual([400, 'invalid_request']);
+    expect(refusal(await certificate('nowhere'))).toEqual([404, 'not_found']);
   });
 });
 

@@ -102,6 +102,7 @@ const ROUTES: Readonly<Record<string, Probe>> = {
   ...{ open: gate, pause: gate, resume: gate, close: gate },
   ...{ topup: stockChange, reduce: stockChange },
   audit: { stranger, params: sale },
+  certificate: { stranger, params: sale },
   rebuild: { stranger, params: sale, body: () => ({}) },
   rebuild_progress: { stranger, params: sale },
   admin_orders: { stranger: 'hidden' },

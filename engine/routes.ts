@@ -1,6 +1,8 @@
 /** Every way in: the table. What each route is for is said in docs/operations.ts. */
 
+import type { Signer } from '../ledger/certificate/sign.ts';
 import { auditHandler } from './handlers/admin-audit.ts';
+import { certificateHandler } from './handlers/admin-certificate.ts';
 import { adminOrderHandlers } from './handlers/admin-orders.ts';
 import { adminRebuildHandlers } from './handlers/admin-rebuild.ts';
 import { adminSaleHandlers } from './handlers/admin-sales.ts';
@@ -39,6 +41,8 @@ export type RouteOptions = {
   /** Told of each checkout of somebody who has to pause. */
   pausedRefused: () => void;
   webhooks: WebhookSettings;
+  /** Vouches for certificates of sales. */
+  signer?: Signer;
   /** Where there is a demo sale and a secret to sign with. */
   demo?: { jwt_secret: string; sale_id: string };
 };
@@ -91,6 +95,7 @@ export function createRoutes(options: RouteOptions): { routes: Route[]; docs_fil
     post({ id: 'topup', path: '/v1/admin/sales/{id}/topup', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.topup }),
     post({ id: 'reduce', path: '/v1/admin/sales/{id}/reduce', access: 'admin', keyed: true, body: stockChangeBody, handler: adminStock.reduce }),
     get({ id: 'audit', path: '/v1/admin/sales/{id}/audit', access: 'admin', handler: auditHandler(services) }),
+    get({ id: 'certificate', path: '/v1/admin/sales/{id}/certificate', access: 'admin', handler: certificateHandler(services, options.signer) }),
     post({ id: 'rebuild', path: '/v1/admin/sales/{id}/rebuild', access: 'admin', body: noBody, handler: adminRebuild.request }),
     get({ id: 'rebuild_progress', path: '/v1/admin/sales/{id}/rebuild', access: 'admin', handler: adminRebuild.progress }),
 

@@ -34,6 +34,7 @@ const MESSAGES: Readonly<Record<string, Words>> = {
   method_not_allowed: OURS,
   sale_exists: OURS,
   shipment_exists: OURS,
+  certificate_not_ready: OURS,
   refund_too_large: OURS,
   unauthorized: () => ({
     title: 'Your session is over',

@@ -1,5 +1,6 @@
 /** What each route is for, in words: with its row in the table (routes.ts) this is the API document. */
 import type { OutcomeCode } from '../../domain/outcomes.ts';
+import { certificateQuery } from '../schemas/certificate.ts';
 import type { BodySchema } from '../schemas/validate.ts';
 import { ORDER_OPERATIONS } from './order-operations.ts';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.ts';
@@ -178,9 +179,18 @@ export const OPERATIONS: Readonly<Record<string, OperationDoc>> = {
     tag: 'Operators',
     summary: 'Do the books balance?',
     description:
-      'At the stream position `seq`, per SKU: available = total - reserved - sold - waiting_to_available, and held = reserved + waiting_from_held. `live` compares with Redis where both stand at the same position.',
+      'At the stream position `seq`, per SKU: available = total - reserved - sold - waiting_to_available, and held = reserved + waiting_from_held. `live` compares with Redis where both stand at the same position. `checks` are what the reconcilers find all the time, each of which must have 0 violations; docs/certificate.md lists them.',
     answers: { 200: { description: 'The equation.', schema: 'Audit' } },
     refusals: LEDGER,
+  },
+  certificate: {
+    tag: 'Operators',
+    summary: 'What a sale came to',
+    description:
+      'The certificate of a closed sale whose orders and payments are at their end: totals, the equation of every SKU, and the head of the hash chain over its history. `sha256` is of the compact JSON of `certificate`, `signature` (Ed25519, where the deployment has a key) of `stampede certificate 1\\n` and that hash. The evidence, event by event, is written by `npx stampede certificate`.',
+    filters: certificateQuery,
+    answers: { 200: { description: 'The certificate.', schema: 'Certificate' } },
+    refusals: [...LEDGER, 'certificate_not_ready', 'invalid_request'],
   },
   rebuild: {
     tag: 'Operators',

@@ -2,11 +2,12 @@
 import type { Redis } from 'ioredis';
 import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
 import { auditSale, type LiveStock, type SaleAudit } from '../../ledger/audit.ts';
+import { AUDIT_CHECKS, readChecks, type StoredCheck } from '../../ledger/audit-checks.ts';
 import { findSale } from '../../ledger/stream/cursor.ts';
 import { type SalePlace, saleKeys } from '../../lua/keys.ts';
 import { isReply, RedisUnavailable, withTimeout } from '../../platform/redis.ts';
 import { LEDGER_WRITE_MS } from '../ledger-guard.ts';
-import { json, refuse } from '../reply.ts';
+import { iso, json, refuse } from '../reply.ts';
 import type { Handler } from '../route.ts';
 import type { Services } from './services.ts';
 
@@ -23,7 +24,10 @@ export function auditHandler(services: Pick<Services, 'redis' | 'db' | 'ledger'>
     const place = { tenant: caller.tenant, sale: id, generation: sale.generation };
     for (let look = 1; ; look++) {
       const audit = await ledger.ask(() => auditWithRedis(sale.sale_no, place), LEDGER_WRITE_MS);
-      if (look === LOOKS_MAX || audit.live.kind !== 'ahead') return json(200, auditView(id, audit));
+      if (look === LOOKS_MAX || audit.live.kind !== 'ahead') {
+        const checks = await ledger.ask(() => readChecks(db, sale.sale_no), LEDGER_WRITE_MS);
+        return json(200, auditView(id, audit, checks));
+      }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   };
@@ -67,7 +71,7 @@ function counters(hash: Record<string, string>): Map<string, number> {
   return new Map(Object.entries(hash).map(([sku, count]) => [sku, Number(count)]));
 }
 
-function auditView(id: string, audit: SaleAudit) {
+function auditView(id: string, audit: SaleAudit, checks: readonly StoredCheck[]) {
   return {
     id,
     balanced: audit.balanced,
@@ -88,6 +92,12 @@ function auditView(id: string, audit: SaleAudit) {
       waiting_from_held: sku.waiting_from_held,
       available_off: sku.available_off,
       held_off: sku.held_off,
+    })),
+    checks: AUDIT_CHECKS.flatMap((name) => checks.filter(({ check }) => check === name)).map((found) => ({
+      check: found.check,
+      violations: found.violations,
+      examples: found.examples,
+      checked_at: iso(found.checked_at.getTime()),
     })),
   };
 }

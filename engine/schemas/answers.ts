@@ -3,6 +3,7 @@ import { ATTEMPT_STATES } from '../../domain/attempt-machine.ts';
 import { ORDER_STATES } from '../../domain/order-machine.ts';
 import { OUTCOME_CODES } from '../../domain/outcomes.ts';
 import { GATES } from '../../domain/types.ts';
+import { AUDIT_CHECKS } from '../../ledger/audit-checks.ts';
 import {
   integer,
   integerOrNull,
@@ -15,6 +16,7 @@ import {
   time,
   timeOrNull,
 } from './answer-parts.ts';
+import { CERTIFICATE } from './certificate.ts';
 import { orderAnswerSchemas } from './order-answers.ts';
 import { WEBHOOK_ANSWER_SCHEMAS } from './webhook-answers.ts';
 
@@ -214,7 +216,16 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
         held_off: integer,
       }),
     ),
+    checks: list(
+      object({
+        check: { type: 'string', enum: AUDIT_CHECKS },
+        violations: integer,
+        examples: list(string),
+        checked_at: time,
+      }),
+    ),
   }),
+  Certificate: CERTIFICATE,
   SaleRebuild: object({
     id: string,
     fenced_reason: stringOrNull,

@@ -36,6 +36,23 @@ const BY_KEY = {
 };
 const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY';
 
+/** The certificate alone, in a snapshot of its own. */
+export function readCertificate(
+  pool: Pool,
+  read: (tx: Queryable) => Promise<Certificate>,
+): Promise<Certificate> {
+  return withConnection(pool, (client) =>
+    transaction(
+      client,
+      async () => {
+        await client.query(WHOLE_SALE);
+        return read(client);
+      },
+      SNAPSHOT,
+    ),
+  );
+}
+
 /** Everything is read in one snapshot, however long it takes. */
 export function writeCertificate(options: WriteCertificate): Promise<Written> {
   const { pool, sale_no, readLive, signer, write } = options;
