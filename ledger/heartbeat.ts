@@ -14,6 +14,8 @@ const BEAT = {
       up_since = CASE
         WHEN beat_at = '-infinity' THEN up_since
         WHEN beat_at < clock_timestamp() - 2 * $1::bigint * interval '1 millisecond' THEN clock_timestamp()
+        -- The clock was ahead, and is right again: nobody would expire until it has caught up.
+        WHEN up_since > clock_timestamp() THEN clock_timestamp()
         ELSE up_since
       END,
       beat_at = clock_timestamp(), period_ms = $1, grace_ms = $2`,

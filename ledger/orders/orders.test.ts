@@ -149,6 +149,14 @@ describe('expireDue', () => {
 });
 
 describe('deadlines and outages of the ledger', () => {
+  test('a clock that was ahead for a while costs a grace, not all the time until it has caught up', async () => {
+    await setHeartbeat(db, { up_ms: -3_600_000, beat_ms: -3_600_000 });
+    await beat(db, { period_ms: 2_000, grace_ms: 30_000 });
+    const { rows } = await db.query('SELECT up_since <= now() AND beat_at <= now() AS past FROM heartbeat');
+    expect(rows).toEqual([{ past: true }]);
+    await setHeartbeat(db);
+  });
+
   test('nobody expires while the heartbeat is older than two periods', async () => {
     const ids = await ledgerOrders(db, sale, [{}]);
     await pastDeadline(db, ids);
