@@ -36,6 +36,10 @@ export type Rig = {
   reserveBlind(row: FollowedSale, requests: readonly RigRequest[]): Promise<Taken>;
   release(): Promise<boolean>;
   audit(): Promise<SaleAudit>;
+  /** The same sale as an engine sees it on another Redis. */
+  on(redis: Redis): Pick<Rig, 'reserve' | 'reserveBlind'>;
+  /** The same sale over another ledger: one that was restored from a copy. */
+  over(db: Pool): Rig;
 };
 
 export type RigRequest = { buyer?: string; key?: string; lines?: Line[]; road?: Road };
@@ -79,6 +83,11 @@ export async function rig(options: RigOptions): Promise<Rig> {
     grace_ms: 30_000,
     ...options.deps,
   };
+  return rigOf(deps, sale_no, skus);
+}
+
+function rigOf(deps: FollowDeps, sale_no: number, skus: readonly string[]): Rig {
+  const { db, redis } = deps;
   const follower = followSale(deps, sale_no);
   const sale = () => followedSale(db, sale_no);
   const settle = async () => {
@@ -90,19 +99,24 @@ export async function rig(options: RigOptions): Promise<Rig> {
     }
     throw new Error(`the sale does not settle: ${(await sale()).fenced_reason}`);
   };
+  const on = (connection: Redis): Pick<Rig, 'reserve' | 'reserveBlind'> => ({
+    reserve: async (requests, { epoch } = {}) => take(connection, await sale(), skus, requests, epoch),
+    reserveBlind: (row, requests) => take(connection, row, skus, requests),
+  });
   return {
     sale_no,
     deps,
     follower,
     sale,
     settle,
-    reserve: async (requests, { epoch } = {}) => take(redis, await sale(), skus, requests, epoch),
-    reserveBlind: (row, requests) => take(redis, row, skus, requests),
+    ...on(redis),
     release: () => releaseSale(deps, sale_no),
     audit: async () => {
       const place = placeOf(await sale());
       return auditSale(db, sale_no, () => readLiveStock(redis, place));
     },
+    on,
+    over: (other) => rigOf({ ...deps, db: other }, sale_no, skus),
   };
 }
 
