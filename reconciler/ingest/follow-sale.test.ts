@@ -9,11 +9,12 @@ import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import { recordReduce } from '../../ledger/sales/record-reduce.ts';
 import { setGate } from '../../ledger/sales/set-gate.ts';
 import { topup } from '../../ledger/sales/topup.ts';
+import { lockStock } from '../../ledger/stream/lock-stock.ts';
 import { CursorMoved } from '../../ledger/stream/move-cursor.ts';
 import { bucketKey, saleKeys } from '../../lua/keys.ts';
 import { readChunk, reduce } from '../../lua/scripts.ts';
 import { connect } from '../../lua/testing/sale.ts';
-import { classifyError, createPool, type Pool } from '../../platform/postgres.ts';
+import { classifyError, createPool, type Pool, withTransaction } from '../../platform/postgres.ts';
 import { hash16, setHeartbeat, stateOf, stockOf, testLedger } from '../../test/support/ledger.ts';
 import { type Rig, type RigRequest, rig } from '../../test/support/reconciler.ts';
 import { testRedis } from '../../test/support/redis.ts';
@@ -53,6 +54,14 @@ const orderCount = async (sale: Rig) => {
     values: [sale.sale_no],
   });
   return rows[0];
+};
+
+/** Sessions of this database that wait for others to let go of rows. */
+const waitingForRows = async () => {
+  const { rows } = await db.query<{ waiting: number }>({
+    text: `SELECT count(*) AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  });
+  return rows[0].waiting;
 };
 
 const expectRight = async (sale: Rig) => {
@@ -277,6 +286,30 @@ describe('two ingesters', () => {
       values: [sale.sale_no],
     });
     expect(rowCount).toBe(0);
+    await expectRight(sale);
+  });
+
+  test('one that would take out of sale what another has just taken out passes it over', async () => {
+    const sale = await openSale();
+    const second = followSale(sale.deps, sale.sale_no);
+    expect(await second.step()).toBe('idle');
+    const row = await sale.sale();
+    const all = (await sale.audit()).skus.map(({ sku, told_available: qty }) => ({ sku, qty }));
+    const request = { id: hash16('id'), fingerprint: hash16('f'), request_id: 'all of it', items: all };
+    expect(await reduce(redis, placeOf(row), request, Date.now())).toMatchObject({ kind: 'taken' });
+    // Both have read the stock, and wait for its rows, until somebody else lets go of them.
+    const steps = await withTransaction(db, async (tx) => {
+      await lockStock(
+        tx,
+        sale.sale_no,
+        all.map(({ sku }) => sku),
+      );
+      const both = [sale.follower.step(), second.step()];
+      await vi.waitFor(async () => expect(await waitingForRows()).toBe(2), { timeout: 20_000, interval: 20 });
+      return { both };
+    });
+    expect((await Promise.all(steps.both)).sort()).toEqual(['busy', 'slow']);
+    expect((await sale.audit()).skus.map(({ total }) => total)).toEqual(all.map(() => 0));
     await expectRight(sale);
   });
 

@@ -60,13 +60,20 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       state.fenced = sale.fenced_reason !== null;
       return await follow(sale);
     } catch (error) {
+      const before = sale;
       sale = undefined;
       // Whatever comes after may have piled up.
       count = READ_ENTRIES_MIN;
       state.behind_since_ms ??= Date.now();
       if (error instanceof CursorMoved || isInsertedByAnother(error)) return 'slow';
+      if (before && isRefusedByStock(error) && (await isBehind(before))) return 'slow';
       throw error;
     }
+  }
+
+  /** Has another ingester gone on meanwhile? Then what was refused is what it has written already. */
+  async function isBehind(before: FollowedSale): Promise<boolean> {
+    return (await followedSale(db, saleNo)).seq !== before.seq;
   }
 
   async function follow(current: FollowedSale): Promise<StepResult> {
@@ -204,6 +211,11 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 function isInsertedByAnother(error: unknown): boolean {
   const { constraint } = error as { constraint?: unknown };
   return constraint === 'orders_pkey' || constraint === 'sale_events_gates';
+}
+
+/** Units that were taken out of sale can't be taken out again, where they were all that was left. */
+function isRefusedByStock(error: unknown): boolean {
+  return (error as { constraint?: unknown }).constraint === 'stock_is_never_oversold';
 }
 
 /** What is wrong with where Redis stands, if anything. */

@@ -29,8 +29,8 @@ export type Simulated = {
 };
 
 /** Faults and bad weather end; from then on everything must come to its end. */
-const HEALED_MS = 22_000;
-const RUSH_MS = 9_000;
+const HEALED_MS = 12_000;
+const RUSH_MS = 6_000;
 /** What has not come to its end by then never will, ms. */
 const PATIENCE_MS = 1_800_000;
 /** Of ledger commits, every so many is looked at. */
@@ -76,7 +76,7 @@ export async function simulate(seed: number, options: { trace?: boolean } = {}):
     if (commits % LOOK_EVERY === 0) judgeMoment(world);
   });
   world.onEvent.push(() => judgeMoney(world));
-  const faults = plan(world, crew, draw.pick([0, 1, 2, 3, 5]), HEALED_MS - 2_000);
+  const faults = plan(world, crew, draw.pick([0, 1, 2, 3, 5]), HEALED_MS - 500);
   const shop = openShop({
     ...{ world, engines, buyers: draw.int(2, 7), skus: [...initial.keys()] },
     ...{ operator: draw.chance(0.6), rush_ms: RUSH_MS },
@@ -129,8 +129,8 @@ function createSale({ ledger, random }: World, draw: ReturnType<typeof createRan
       salt: random.bytes(32),
       currency: 'USD',
     },
-    ...{ opens_at, closes_at: draw.chance(0.1) ? BEGINNING_MS + draw.int(6_000, 20_000) : 0 },
-    ...{ hold_ms: draw.int(4_000, 16_000), limit_per_buyer: draw.pick([0, 2, 3, 4]) },
+    ...{ opens_at, closes_at: draw.chance(0.1) ? BEGINNING_MS + draw.int(4_000, 12_000) : 0 },
+    ...{ hold_ms: draw.int(3_000, 10_000), limit_per_buyer: draw.pick([0, 2, 3, 4]) },
     ...{ gate: opens_at > 0 ? 'scheduled' : 'open', gate_version: 1, psp: null },
     capture: (draw.chance(0.15) ? 'on_shipment' : 'at_once') satisfies Capture,
   };

@@ -12,7 +12,9 @@ import { createSimRedisServer, type SimRedisServer } from './redis/server.ts';
 
 /** Pauses from this on last as long as they say: a heartbeat is one. */
 const PAUSE_KEPT_MS = 1_500;
-const PAUSE_MS_MAX = 4_000;
+const PAUSE_MS_MAX = 8_000;
+/** However short a loop's pause, the world is this slow: the fewer polls, the more seeds. */
+const PAUSE_MS = [10, 600] as const;
 /** A step that has just ended may have looked before the last change. */
 const LOOKED_BEFORE_MS = 60;
 
@@ -108,8 +110,13 @@ export function createWorld({ seed, trace, provider: kind, pending }: WorldOptio
     return (process, ms) =>
       new Promise((resolve) => {
         const begun_ms = scheduler.now_ms();
-        if (ms >= PAUSE_KEPT_MS || begun_ms - changed_ms < LOOKED_BEFORE_MS) {
+        if (ms === 0 || ms >= PAUSE_KEPT_MS) {
           scheduler.after(ms, process, resolve);
+          return;
+        }
+        const lasts = Math.max(ms, random.delay_ms(...PAUSE_MS));
+        if (begun_ms - changed_ms < LOOKED_BEFORE_MS) {
+          scheduler.after(lasts, process, resolve);
           return;
         }
         let resolved = false;
@@ -119,7 +126,7 @@ export function createWorld({ seed, trace, provider: kind, pending }: WorldOptio
           listeners.delete(wake);
           scheduler.after(after_ms, process, resolve);
         };
-        const wake = () => end(Math.max(ms - (scheduler.now_ms() - begun_ms), 0) + random.next());
+        const wake = () => end(Math.max(lasts - (scheduler.now_ms() - begun_ms), 0));
         listeners.add(wake);
         scheduler.after(PAUSE_MS_MAX, undefined, () => end(0));
       });

@@ -81,7 +81,7 @@ export function plan(
     );
     if (victim?.process.state !== 'up') return;
     victim.process.state = 'stopped';
-    scheduler.after(random.delay_ms(100, 15_000), undefined, () => resume(scheduler, victim.process));
+    scheduler.after(random.delay_ms(100, 12_000), undefined, () => resume(scheduler, victim.process));
   }
 
   function restartRedis(memory: 'kept' | 'empty' | Keyspace): void {
@@ -119,7 +119,7 @@ export function plan(
         away('ledger', random.delay_ms(50, 6_000));
         return world.ledger.restart();
       case 'provider away':
-        return away('psp', random.delay_ms(500, 20_000));
+        return away('psp', random.delay_ms(500, 10_000));
       case 'shift ledger clock':
         world.clock_ms.ledger += random.int(-300_000, 300_000);
         return undefined;

@@ -43,7 +43,7 @@ export type Reconciler = {
 };
 
 export const GRACE_MS = 3_000;
-export const HEARTBEAT_MS = 2_000;
+export const HEARTBEAT_MS = 4_000;
 const TRIM_AGE_MS = 15_000;
 /** A job that takes longer is given to somebody else. */
 const JOB_EXPIRES_MS = 20_000;
@@ -135,11 +135,11 @@ export function createReconciler(world: World, name: string): Reconciler {
     const every = (slow_ms: number, role: string, step: LoopOptions['step']) =>
       void runLoop({ step, signal, slow_ms, onError: stepErrors(log, role) });
     every(200, 'inbox', async () => ((await settleInbox(sagaDb, providers, settler)) ? 'more' : 'slow'));
-    every(1_000, 'sweep', async () => {
+    every(3_000, 'sweep', async () => {
       const found = (await sweepAttempts(sagaDb)) + (await sweepRefunds(sagaDb));
       return found > 0 ? 'more' : 'slow';
     });
-    every(1_900, 'orders', async () => {
+    every(4_000, 'orders', async () => {
       const waiting = async () => {
         const statement = { name: 'jobs_waiting', text: '' };
         return (await rows<{ waiting: number }>(sagaDb, statement, ['saga-authorize']))[0].waiting;

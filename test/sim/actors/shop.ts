@@ -163,7 +163,7 @@ export function openShop(options: ShopOptions): Shop {
       }
       await goOn(process, request, first);
       if (random.chance(0.4)) {
-        await sleep(world, process, random.delay_ms(100, 25_000));
+        await sleep(world, process, random.delay_ms(100, 14_000));
         await checkout(process, request);
       }
     }

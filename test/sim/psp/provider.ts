@@ -148,10 +148,11 @@ export function createProvider(options: ProviderOptions): Provider {
     const payment = find(request);
     if (!payment) {
       if (request.step !== 'void') return { kind: 'absent' };
-      if (kind === 'closing') closed.add(request.reference);
-      return kind === 'closing'
-        ? { kind: 'declined', code: 'closed' }
-        : { kind: 'declined', code: 'not_found' };
+      if (kind !== 'closing') return { kind: 'declined', code: 'not_found' };
+      closed.add(request.reference);
+      const nothing = make(request, 'made');
+      change(nothing, { status: 'voided' });
+      return { kind: 'payment', payment: shown(nothing) };
     }
     const refuse = (code: string): Answer => ({ kind: 'declined', code, payment: shown(payment) });
     const done = (what: Partial<ProviderPayment>): Answer => {

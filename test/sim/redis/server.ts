@@ -47,7 +47,7 @@ export function replyError(message: string): Error {
 
 export function createSimRedisServer(options: SimRedisOptions): SimRedisServer {
   let keys = emptyKeyspace();
-  let known = new Set<string>();
+  let known = new Set(BY_SHA.keys());
   let identity = options.name() + options.name();
   let version = 0;
 

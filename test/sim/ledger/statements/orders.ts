@@ -172,6 +172,10 @@ const sales: Record<string, Statement> = {
     const row = scope.get<RequestRow>('operator_requests', `${no}/${key}`);
     return row ? [row] : [];
   },
+  answered_requests: (scope, [no, keys]: readonly [number, string[]]) =>
+    keys
+      .filter((key) => (scope.get<RequestRow>('operator_requests', `${no}/${key}`)?.answer ?? null) !== null)
+      .map((key) => ({ key })),
   answer_requests: (scope, [no, keys, answers]: readonly [number, string[], string[]]) => {
     let changed = 0;
     keys.forEach((key, i) => {

@@ -168,10 +168,11 @@ function orders(scope: Scope, sale_no: number, since_ms: number): object[] {
   return found.map((order) => {
     const { id, fingerprint, buyer_hash, road, discount, shipping, tax, reserved_at } = order;
     const items = scope.get<ItemsRow>('order_items', id)?.items ?? [];
+    const lines = items.map(({ sku, qty, unit_price }) => `${sku} ${qty} ${unit_price}`);
     return {
-      ...{ id, fingerprint, buyer_hash, road, discount, shipping, tax, reserved_at_ms: reserved_at },
-      hold_ms: order.first_expires_at - reserved_at,
-      lines: items.map(({ sku, qty, unit_price }) => `${sku} ${qty} ${unit_price}`).join(' '),
+      ...{ id, reserved_at_ms: reserved_at, hold_ms: order.first_expires_at - reserved_at },
+      hashes: Buffer.concat([fingerprint, buyer_hash]).toString('hex'),
+      answer: [road, discount, shipping, tax, ...lines].join(' '),
     };
   });
 }

@@ -235,9 +235,7 @@ const stream: Record<string, Statement> = {
   insert_gates: (scope, values: readonly unknown[]) => {
     const [no, seqs, gates] = values as [number, number[], string[]];
     seqs.forEach((seq, i) => {
-      if (!scope.insert('sale_gates', `${no}/${seq}`, { seq, gate: gates[i] })) {
-        throw sqlError('23505', `gate at ${seq}`, 'sale_events_gates');
-      }
+      scope.insert('sale_gates', `${no}/${seq}`, { seq, gate: gates[i] });
     });
     return seqs.length;
   },
