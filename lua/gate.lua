@@ -11,6 +11,10 @@
 
 local record_key, stream_key = KEYS[1], KEYS[2]
 local epoch, version, gate = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
+-- Nothing may fail once the entry is written.
+if not version or not gate then
+  return redis.error_reply('ERR gate: arguments are missing')
+end
 
 local record = read_record(record_key)
 local refusal = guard(record_key, record, epoch)

@@ -11,6 +11,10 @@
 
 local record_key, stream_key = KEYS[1], KEYS[2]
 local epoch, generation, first_field = ARGV[1], ARGV[2], 3
+-- Nothing may fail once the entry is written.
+if #ARGV <= first_field or #ARGV % 2 ~= 0 then
+  return redis.error_reply('ERR load: fields are names and values')
+end
 
 if redis.call('EXISTS', record_key) == 1 then
   return { 'exists' }

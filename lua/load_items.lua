@@ -18,6 +18,10 @@ for i, sku in ipairs(skus) do
   held[2 * i - 1], held[2 * i] = sku, '0'
   catalog[2 * i - 1], catalog[2 * i] = sku, cmsgpack.pack(entries[i])
 end
+-- Fails before anything is written if one of them is something else.
+for i = 2, #KEYS do
+  redis.call('HLEN', KEYS[i])
+end
 redis.call('HSET', available_key, unpack(available))
 redis.call('HSET', held_key, unpack(held))
 redis.call('HSET', catalog_key, unpack(catalog))

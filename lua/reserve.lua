@@ -197,7 +197,7 @@ for i, id in ipairs(ids) do
   at, answer_at, payload_at = last + 1, answer_next, payload_next
 end
 
-local earliest = tonumber(record.earliest_ms)
+local earliest = tonumber(record.earliest_ms) or 0
 if taken > 0 then
   if earliest == 0 then
     earliest = now + tonumber(record.hold_ms)

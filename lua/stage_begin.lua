@@ -7,7 +7,12 @@
 -- @include lib/record
 
 local record_key, marker_key, first_target = KEYS[1], KEYS[2], 3
-local epoch, expire_ms = ARGV[1], ARGV[2]
+local epoch, expire_ms = ARGV[1], tonumber(ARGV[2])
+-- Nothing may fail once something is written.
+if not (epoch and expire_ms and expire_ms >= 1 and expire_ms <= 1e12) then
+  return redis.error_reply('ERR stage_begin: arguments are missing')
+end
+expire_ms = string.format('%.0f', expire_ms)
 
 local record = read_record(record_key)
 local marked = redis.call('HGET', marker_key, 'epoch')
