@@ -33,6 +33,7 @@ function turnOf(outcome: ReserveOutcome): number {
 }
 
 const noJobs = () => Promise.resolve();
+const HANGS_AFTER_MS = 120_000;
 /** Steps until a sale has come to rest: far more than it needs. */
 const DRAIN_STEPS_MAX = 500;
 
@@ -63,7 +64,7 @@ export async function runSequence(
   await shop.open();
   for (const [i, command] of sequence.entries()) {
     try {
-      await take(command);
+      await inTime(take(command));
       const audit = await glance(world, sale_no, journal);
       trace?.(await told(command, audit));
     } catch (error) {
@@ -73,7 +74,7 @@ export async function runSequence(
       });
     }
   }
-  await finish();
+  await inTime(finish());
 
   async function take(command: Command): Promise<void> {
     switch (command.do) {
@@ -336,4 +337,17 @@ export async function runSequence(
 function expectSame(first: unknown, then: unknown): void {
   if (!isDeepStrictEqual(first, then))
     throw new Broken(`first ${JSON.stringify(first)}, then ${JSON.stringify(then)}`);
+}
+
+/** Nothing takes so long, however busy the machine: it hangs. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Broken('it hangs')), HANGS_AFTER_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
