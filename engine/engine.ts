@@ -21,7 +21,7 @@ import type { Services } from './handlers/services.ts';
 import { serveHttp } from './http.ts';
 import { createLedgerGuard, LedgerUnavailable } from './ledger-guard.ts';
 import { createLiveHub } from './live/hub.ts';
-import { liveEndpoint } from './live/live-endpoint.ts';
+import { LIVE_PATH, liveEndpoint } from './live/live-endpoint.ts';
 import { createAdmission } from './load/admission.ts';
 import { createGuard } from './load/guard.ts';
 import { createEngineMetrics } from './metrics.ts';
@@ -133,6 +133,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     observer: ({ id }: Route) => logged(id, metrics.observer(id)),
   };
   const endpoints = routes.map((route) => endpointOf(route, access));
+  const doorOf = (path: string): Endpoint['admit'] => {
+    const found = endpoints.find((endpoint) => endpoint.path === path);
+    if (!found) throw new Error(`no route has the path ${path}`);
+    return found.admit;
+  };
 
   function refusalFor(error: unknown, head: Head): Refusal {
     if (error instanceof LedgerUnavailable) return refuse('unavailable');
@@ -163,7 +168,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     host: config.host,
     port: options.port ?? config.port,
     endpoints,
-    live: [liveEndpoint({ sales, authenticate, hub })],
+    live: [liveEndpoint({ sales, door: doorOf(LIVE_PATH), hub })],
     fallback: page,
     peer_wanted: config.rate_limit_ip > 0 || config.connection_limit_ip > 0,
     guard,

@@ -1,7 +1,6 @@
 /** WS /v1/sales/{id}/live: who may watch what. */
-import type { Authenticate } from '../access/authenticate.ts';
-import { ANYONE } from '../access/caller.ts';
-import type { LiveEndpoint } from '../endpoint.ts';
+import { isName } from '../../domain/ids.ts';
+import type { Endpoint, LiveEndpoint } from '../endpoint.ts';
 import { findSale, isSale } from '../handlers/find-sale.ts';
 import { refuse } from '../reply.ts';
 import type { SaleDirectory } from '../sales/directory.ts';
@@ -11,10 +10,11 @@ export const LIVE_PATH = '/v1/sales/{id}/live';
 
 export function liveEndpoint(options: {
   sales: SaleDirectory;
-  authenticate: Authenticate;
+  /** The door of the route with the same path: limits and token. */
+  door: Endpoint['admit'];
   hub: LiveHub;
 }): LiveEndpoint {
-  const { sales, authenticate, hub } = options;
+  const { sales, door, hub } = options;
   // A topic names a sale that was known when its first watcher came, and stays known.
   const saleOfTopic = (topic: string) => {
     const colon = topic.indexOf(':');
@@ -23,9 +23,10 @@ export function liveEndpoint(options: {
   return {
     path: LIVE_PATH,
     async admit(head) {
-      const caller = head.authorization === '' ? ANYONE : await authenticate(head.authorization);
-      if (!caller) return { refusal: refuse('unauthorized') };
-      const sale = await findSale(sales, caller.tenant, head.params[0]);
+      const admitted = await door(head);
+      if ('refusal' in admitted) return admitted;
+      if (!isName(head.params[0])) return { refusal: refuse('not_found') };
+      const sale = await findSale(sales, admitted.caller.tenant, head.params[0]);
       return isSale(sale) ? { topic: topicOf(sale) } : { refusal: sale };
     },
     joined(topic) {

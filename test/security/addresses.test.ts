@@ -11,7 +11,8 @@ async function ask(t: TestEngine, ...requests: (readonly string[])[]): Promise<n
   const statuses: number[] = [];
   for (const headers of requests) {
     const lines = headers.map((line) => `${line}\r\n`).join('');
-    const { answers } = await exchangeRaw(t.port, [`GET /v1/sales/none HTTP/1.1\r\nHost: a\r\n${lines}\r\n`]);
+    const path = lines.includes('Upgrade') ? '/v1/sales/none/live' : '/v1/sales/none';
+    const { answers } = await exchangeRaw(t.port, [`GET ${path} HTTP/1.1\r\nHost: a\r\n${lines}\r\n`]);
     statuses.push(answers[0].status);
   }
   return statuses;
@@ -24,6 +25,16 @@ describe('without trusted proxies', () => {
     t = await startTestEngine({ env: { RATE_LIMIT_IP: ONE } });
   });
   afterAll(() => t.stop());
+
+  it('a WebSocket counts as a request', async () => {
+    const upgrade = [
+      ...['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    const other = await startTestEngine({ env: { RATE_LIMIT_IP: ONE } });
+    expect(await ask(other, upgrade, upgrade, [])).toEqual([404, 429, 429]);
+    await other.stop();
+  });
 
   it('nothing that a client writes about its address counts', async () => {
     const claims = [
