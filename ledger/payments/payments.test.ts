@@ -46,6 +46,17 @@ const settle = (...news: Omit<AttemptNews, 'look_again_ms'>[]) =>
 const attemptOf = async (orderId: string) => (await attemptsOfOrders(db, [orderId]))[0];
 
 describe('recordAttempts', () => {
+  test('gives an order the attempt that any other ledger would: a restored one pays it once', async () => {
+    const ids = await ledgerOrders(db, sale, [{}, {}]);
+    const first = await record(ids);
+    expect(new Set(first.map((attempt) => attempt.id)).size).toBe(2);
+    await db.query({ text: 'DELETE FROM attempts WHERE order_id = ANY ($1)', values: [ids] });
+    const again = await record(ids);
+    expect(again.map(({ id, order_id }) => [id, order_id])).toEqual(
+      first.map(({ id, order_id }) => [id, order_id]),
+    );
+  });
+
   test('makes one attempt an order, with what it costs; asked again it finds the same', async () => {
     const ids = await ledgerOrders(db, sale, [{ lines: [{ sku: 'a', qty: 3 }] }, {}]);
     const first = await record(ids);

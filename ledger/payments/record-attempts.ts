@@ -2,6 +2,9 @@
  * The first attempts of checkout-road orders, in bulk, committed before the PSP hears of them. Asked again
  * it returns the attempts that are there already and still open, so a job may run twice.
  *
+ * An attempt's id follows from its order, and the provider's idempotency key from the id: a ledger that was restored from
+ * an earlier copy and reads the order once more asks for the same payment, not for a second one.
+ *
  * $1 order ids   $2 PSP of sales that have none of their own   $3 when the sweep is to look at them, ms from now
  */
 import { type Queryable, rows } from '../../platform/postgres.ts';
@@ -16,8 +19,8 @@ const RECORD_ATTEMPTS = {
         AND expires_at > (SELECT expiry_horizon())
       ORDER BY id FOR NO KEY UPDATE
     ), made AS (
-      INSERT INTO attempts (order_id, no, psp, method_type, token, amount, currency, next_look_at)
-      SELECT p.id, 1, coalesce(s.psp, $2), payment_method ->> 'type', payment_method ->> 'token', total, p.currency,
+      INSERT INTO attempts (id, order_id, no, psp, method_type, token, amount, currency, next_look_at)
+      SELECT md5('attempt 1 of ' || p.id)::uuid, p.id, 1, coalesce(s.psp, $2), payment_method ->> 'type', payment_method ->> 'token', total, p.currency,
         now() + $3 * interval '1 millisecond'
       FROM payable p JOIN sales s USING (sale_no)
       ON CONFLICT (order_id, no) DO NOTHING
