@@ -4,9 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Signer } from '../../ledger/certificate/sign.ts';
-import { type Certificate, summarize } from '../../ledger/certificate/summary.ts';
+import {
+  type Certificate,
+  type SaleToCertify,
+  saleToCertify,
+  summarize,
+} from '../../ledger/certificate/summary.ts';
 import { readCertificate } from '../../ledger/certificate/write-certificate.ts';
-import { type FollowedSale, findSale } from '../../ledger/stream/cursor.ts';
 import { readLiveStock } from '../../lua/live-stock.ts';
 import { RedisUnavailable } from '../../platform/redis.ts';
 import { LEDGER_WRITE_MS } from '../ledger-guard.ts';
@@ -30,7 +34,7 @@ export function certificateHandler(
     const [id] = head.params;
     const read = readQuery(head);
     if ('code' in read) return read;
-    const sale = await ledger.ask(() => findSale(db, caller.tenant, id), LEDGER_WRITE_MS);
+    const sale = await ledger.ask(() => saleToCertify(db, caller.tenant, id), LEDGER_WRITE_MS);
     if (!sale) return refuse('not_found');
     const certificate = await ledger.ask(() => certify(sale), CERTIFICATE_MS);
     if (certificate.interim && read.query.interim !== 'true') {
@@ -41,9 +45,8 @@ export function certificateHandler(
   };
 
   /** Without Redis a sale that only its closing time has closed is not known to be over. */
-  async function certify(sale: FollowedSale): Promise<Certificate> {
-    const { generation, tenant, sale: id } = sale;
-    const readLive = () => readLiveStock(redis, { tenant, sale: id, generation });
+  async function certify(sale: SaleToCertify): Promise<Certificate> {
+    const readLive = () => readLiveStock(redis, sale);
     try {
       return await readCertificate(db, (tx) => summarize(tx, sale.sale_no, readLive));
     } catch (error) {

@@ -2,10 +2,18 @@
  * What a certificate says of a sale: its totals, the equation for every SKU, and where the chain over its history
  * stands. Everything is read in one snapshot, in which the evidence behind it is read as well.
  *
+ * PLACE: $1 tenant  $2 sale
  * SALE, STOCK, ORDERS, PAYMENTS, OPEN, HISTORY: $1 sale_no
  */
 import { type Queryable, rows } from '../../platform/postgres.ts';
 import { auditSale, type LiveStock, type SaleAudit } from '../audit.ts';
+
+const PLACE = {
+  name: 'certificate_place',
+  text: `
+    SELECT s.sale_no, s.tenant, s.id AS sale, c.generation FROM sales s JOIN cursors c USING (sale_no)
+    WHERE s.tenant = $1 AND s.id = $2`,
+};
 
 const SALE = {
   name: 'certificate_sale',
@@ -101,6 +109,17 @@ type PaymentRow = {
 };
 type Open = { unsealed: number; held: number; unfinished: number; refunds: number };
 type History = { events: number; last_id: number; head: string | null; unchained: number };
+
+export type SaleToCertify = { sale_no: number; tenant: string; sale: string; generation: number };
+
+/** Reads what an auditor may read, and no more: a sale's salt is not theirs to know. */
+export async function saleToCertify(
+  db: Queryable,
+  tenant: string,
+  sale: string,
+): Promise<SaleToCertify | undefined> {
+  return (await rows<SaleToCertify>(db, PLACE, [tenant, sale]))[0];
+}
 
 /** docs/certificate.md says what each member means. */
 export type Certificate = ReturnType<typeof documentOf>;

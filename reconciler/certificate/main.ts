@@ -2,14 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createSigner } from '../../ledger/certificate/sign.ts';
-import type { Certificate, Missing } from '../../ledger/certificate/summary.ts';
+import { type Certificate, type Missing, saleToCertify } from '../../ledger/certificate/summary.ts';
 import { writeCertificate } from '../../ledger/certificate/write-certificate.ts';
-import { findSale } from '../../ledger/stream/cursor.ts';
 import { readLiveStock } from '../../lua/live-stock.ts';
 import { loadConfig, required } from '../../platform/config.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
-import { placeOf } from '../sale-place.ts';
 import { certificateFile } from './file.ts';
 
 const HELP = `Usage: npx stampede certificate SALE --out FILE [options]
@@ -78,10 +76,10 @@ async function run(saleId: string, out: string, { tenant, interim, json }: Value
   const redis = config.redis_url ? connectRedis(config.redis_url) : undefined;
   redis?.on('error', () => {});
   try {
-    const sale = await findSale(pool, tenant, saleId);
+    const sale = await saleToCertify(pool, tenant, saleId);
     if (!sale) throw new Error(`there is no sale ${saleId} of tenant ${tenant}`);
     if (redis) await redisReady(redis, 5_000);
-    const readLive = redis && (() => readLiveStock(redis, placeOf(sale)));
+    const readLive = redis && (() => readLiveStock(redis, sale));
     const accept = (c: Certificate) => interim || !c.interim;
     for (let look = 1; ; look++) {
       const file = certificateFile(out);
