@@ -92,7 +92,10 @@ export function drawRequest(world: World, draw: Draw): Sent {
   const headers: [string, string][] = [['Host', 'a']];
   if (role !== 'all') headers.push(['Authorization', `Bearer ${caller}`]);
 
-  const known = knownOf(world, shop, order.id);
+  const of_shop = knownOf(world, shop, order.id);
+  // Whoever takes out all there is leaves nothing to buy.
+  const known: Known = (name, by) =>
+    name === 'qty' && operation.id === 'reduce' ? 1 + by.below(20) : of_shop(name, by);
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name) =>
     pathValue(operation, name, shop, order.id, draw),
   );

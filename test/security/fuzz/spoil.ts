@@ -55,4 +55,4 @@ function remove(holder: Place['holder'], key: string | number): void {
 }
 
 const wrapped = (value: Json, draw: Draw): Json =>
-  draw.of<Json>([[value], { value }, String(value), JSON.stringify(value), [value, value]]);
+  draw.of<Json>([[value], { value }, JSON.stringify(value) ?? '', [value, value]]);
