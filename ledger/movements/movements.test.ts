@@ -64,12 +64,12 @@ describe('sealing', () => {
     ]);
     expect(batch.buyers).toHaveLength(1);
     expect(batch.buyers[0].units).toBe(7);
-    await ackBatch(db, sale.sale_no, 1);
-    await ackBatch(db, sale.sale_no, 1);
+    await ackBatch(db, sale.sale_no, { n: 1, epoch: 1 });
+    await ackBatch(db, sale.sale_no, { n: 1, epoch: 1 });
     expect(await sealBatch(db, sale.sale_no)).toEqual({ n: 2, movements: 1 });
     expect(await readBatch(db, sale.sale_no, 1)).toEqual(batch);
     expect(await units(2)).toBe(9);
-    await ackBatch(db, sale.sale_no, 2);
+    await ackBatch(db, sale.sale_no, { n: 2, epoch: 1 });
     expect(await releaseWork(db)).not.toContain(sale.sale_no);
     expect(await followedSale(db, sale.sale_no)).toMatchObject({ sealed_n: 2, acked_n: 2 });
   });
@@ -78,7 +78,7 @@ describe('sealing', () => {
     for (const qty of [1, 2, 4]) await move(qty);
     expect(await sealBatch(db, sale.sale_no, 2)).toEqual({ n: 1, movements: 2 });
     expect(await units(1)).toBe(3);
-    await ackBatch(db, sale.sale_no, 1);
+    await ackBatch(db, sale.sale_no, { n: 1, epoch: 1 });
     expect(await sealBatch(db, sale.sale_no, 2)).toEqual({ n: 2, movements: 1 });
     expect(await units(2)).toBe(4);
   });
@@ -90,7 +90,7 @@ describe('sealing', () => {
     await move(1);
     expect(await sealBatch(db, sale.sale_no)).toEqual({ n: 1, movements: 1 });
     expect(await units(1)).toBe(1);
-    await ackBatch(db, sale.sale_no, 1);
+    await ackBatch(db, sale.sale_no, { n: 1, epoch: 1 });
     await slow.query('COMMIT');
     slow.release();
     expect(await sealBatch(db, sale.sale_no)).toEqual({ n: 2, movements: 1 });
@@ -120,7 +120,7 @@ describe('sealing', () => {
     for (let round = 1; round <= 10; round++) {
       await Promise.all([move(1), ...Array.from({ length: 5 }, () => sealBatch(db, sale.sale_no)), move(1)]);
       const { sealed_n } = await followedSale(db, sale.sale_no);
-      await ackBatch(db, sale.sale_no, sealed_n);
+      await ackBatch(db, sale.sale_no, { n: sealed_n, epoch: 1 });
     }
     await sealBatch(db, sale.sale_no);
     const { rows } = await db.query({

@@ -50,17 +50,24 @@ async function look() {
 
 describe('a verification that looked before a rebuild began', () => {
   test('and then asks the ledger for an epoch gets none, while the rebuild goes on', async () => {
-    const { epoch: record_epoch, identity_now: identity } = await look();
+    const { epoch: record_epoch, identity_now: identity, applied_n } = await look();
     await beginRebuild(db, sale.sale_no, WHY, { epoch: row.epoch, record_epoch });
-    expect(await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity })).toBeUndefined();
+    expect(
+      await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity, applied_n }),
+    ).toBeUndefined();
     const { epoch } = await sale.sale();
-    expect(await issueEpoch(db, sale.sale_no, { epoch, record_epoch, identity })).toBeUndefined();
+    expect(await issueEpoch(db, sale.sale_no, { epoch, record_epoch, identity, applied_n })).toBeUndefined();
   });
 
   test('and has its epoch already does not open the sale', async () => {
     const chunk = await look();
-    const { epoch: record_epoch, identity_now: identity } = chunk;
-    const issued = await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity });
+    const { epoch: record_epoch, identity_now: identity, applied_n } = chunk;
+    const issued = await issueEpoch(db, sale.sale_no, {
+      epoch: row.epoch,
+      record_epoch,
+      identity,
+      applied_n,
+    });
     const seen = { epoch: issued ?? 0, record_epoch };
     const begun = await beginRebuild(db, sale.sale_no, WHY, seen);
     expect(await claim(redis, { ...placeOf(row), epoch: begun?.epoch ?? 0 })).toMatchObject({

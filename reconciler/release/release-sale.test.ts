@@ -3,12 +3,14 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buyerHash } from '../../domain/ids.ts';
 import { MOVEMENT_ROWS_MAX } from '../../domain/limits.ts';
+import { ackBatch } from '../../ledger/movements/ack-batch.ts';
 import { readBatch } from '../../ledger/movements/read-batch.ts';
 import { sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { authorizeOrders } from '../../ledger/orders/authorize-orders.ts';
 import { confirmOrders } from '../../ledger/orders/confirm-orders.ts';
 import { failOrders } from '../../ledger/orders/fail-orders.ts';
 import { topup } from '../../ledger/sales/topup.ts';
+import { issueEpoch } from '../../ledger/stream/issue-epoch.ts';
 import { saleKeys } from '../../lua/keys.ts';
 import { apply, fence } from '../../lua/scripts.ts';
 import { connect } from '../../lua/testing/sale.ts';
@@ -169,6 +171,58 @@ describe('a crash of the releaser', () => {
     await sale.release();
     expect(await counters(sale)).toEqual({ available: 110, held: 0 });
     expect(await sale.sale()).toMatchObject({ sealed_n: 2, acked_n: 2 });
+    await sale.settle();
+    expect(await sale.audit()).toMatchObject({ balanced: true, live: { kind: 'agrees' } });
+  });
+});
+
+describe('a memory that is not the one of before', () => {
+  test('an acknowledgement that comes after another epoch was issued does not count', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}]);
+    await sale.settle();
+    await failOrders(db, order_ids, BY);
+    await sealBatch(db, sale.sale_no);
+    const { epoch } = await sale.sale();
+    // Redis applied it, and came back as the copy from before, which was verified.
+    await fence(redis, placeOf(await sale.sale()));
+    await sale.settle();
+    await ackBatch(db, sale.sale_no, { n: 1, epoch });
+    expect(await sale.sale()).toMatchObject({ sealed_n: 1, acked_n: 0 });
+    await sale.release();
+    expect(await counters(sale)).toEqual({ available: 100, held: 0 });
+    await sale.settle();
+    expect(await sale.audit()).toMatchObject({ balanced: true, live: { kind: 'agrees' }, acked_n: 1 });
+  });
+
+  test('an epoch is not issued over a batch that was acknowledged since Redis was looked at', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}]);
+    await sale.settle();
+    const { epoch, identity } = await sale.sale();
+    await failOrders(db, order_ids, BY);
+    await sale.release();
+    const seen = { epoch, record_epoch: epoch, identity };
+    expect(await issueEpoch(db, sale.sale_no, { ...seen, applied_n: 0 })).toBeUndefined();
+    expect(await issueEpoch(db, sale.sale_no, { ...seen, applied_n: 1 })).toBeGreaterThan(epoch);
+  });
+
+  test('a ledger from before a batch that Redis has applied gives its number to no other one', async () => {
+    const sale = await openSale();
+    const { order_ids } = await sale.reserve([{}, { lines: [{ sku: 'a', qty: 2 }] }]);
+    await sale.settle();
+    await failOrders(db, [order_ids[0]], BY);
+    await sale.release();
+    // What a restore brings back: the batch was never sealed, its movement never made.
+    await db.query({ text: 'DELETE FROM movements WHERE sale_no = $1', values: [sale.sale_no] });
+    await db.query({
+      text: 'UPDATE cursors SET sealed_n = 0, acked_n = 0 WHERE sale_no = $1',
+      values: [sale.sale_no],
+    });
+    await failOrders(db, [order_ids[1]], BY);
+    await sale.release();
+    expect(await sale.sale()).toMatchObject({ sealed_n: 0, fenced_reason: 'movements_mismatch' });
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
     await sale.settle();
     expect(await sale.audit()).toMatchObject({ balanced: true, live: { kind: 'agrees' } });
   });

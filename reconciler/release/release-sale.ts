@@ -8,7 +8,7 @@ import { ackBatch } from '../../ledger/movements/ack-batch.ts';
 import { earliestHold, readBatch } from '../../ledger/movements/read-batch.ts';
 import { sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
-import { apply, gate } from '../../lua/scripts.ts';
+import { apply, gate, readChunk } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { timeMs, withTimeout } from '../../platform/redis.ts';
@@ -31,7 +31,12 @@ export async function releaseSale(deps: ReleaseDeps, saleNo: number): Promise<bo
   const sale = await followedSale(deps.db, saleNo);
   if (!sale.loaded || sale.fenced_reason !== null || sale.opened_epoch !== sale.epoch) return false;
   let busy = await releaseGate(deps.redis, sale);
-  let next = sale.sealed_n > sale.acked_n ? sale.sealed_n : await seal(deps, saleNo);
+  const resend = sale.sealed_n > sale.acked_n;
+  if (!resend && (await isAhead(deps.redis, sale))) {
+    await fenceSale(deps, sale, 'movements_mismatch');
+    return true;
+  }
+  let next = resend ? sale.sealed_n : await seal(deps, saleNo);
   for (let taken = 0; next !== undefined && taken < BATCHES_MAX; taken++) {
     if (!(await releaseBatch(deps, sale, next))) return busy;
     busy = true;
@@ -45,6 +50,15 @@ async function releaseGate(redis: Redis, sale: FollowedSale): Promise<boolean> {
   if (sale.gate_version <= sale.gate_version_seen) return false;
   const reply = await gate(redis, placeOf(sale), { gate: sale.gate, version: sale.gate_version });
   return reply.kind === 'set';
+}
+
+/**
+ * Has Redis applied batches that this ledger has not sealed? Then the ledger was restored from an earlier copy, and the
+ * next number stands for another batch in Redis: it would seem to be applied already.
+ */
+async function isAhead(redis: Redis, sale: FollowedSale): Promise<boolean> {
+  const record = await readChunk(redis, placeOf(sale), { after_seq: Number.MAX_SAFE_INTEGER - 1, count: 1 });
+  return record.kind === 'chunk' && record.generation === sale.generation && record.applied_n > sale.sealed_n;
 }
 
 async function seal(deps: ReleaseDeps, saleNo: number): Promise<number | undefined> {
@@ -63,7 +77,7 @@ async function releaseBatch(deps: ReleaseDeps, sale: FollowedSale, n: number): P
     if (reply.reason === 'impossible') await fenceSale(deps, sale, 'movements_impossible');
     return false;
   }
-  await ackBatch(db, sale.sale_no, n);
+  await ackBatch(db, sale.sale_no, { n, epoch: sale.epoch });
   return true;
 }
 

@@ -155,9 +155,9 @@ describe('a crash of the reconciler', () => {
       const row = await sale.sale();
       const chunk = await readChunk(redis, placeOf(row), { after_seq: row.seq, count: 1 });
       if (chunk.kind !== 'chunk') throw new Error('no chunk');
-      const { epoch: record_epoch, identity_now: identity } = chunk;
+      const { epoch: record_epoch, identity_now: identity, applied_n } = chunk;
       await fence(redis, placeOf(row));
-      await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity });
+      await issueEpoch(db, sale.sale_no, { epoch: row.epoch, record_epoch, identity, applied_n });
     }
     expect((await sale.reserve([{}])).refused).toBe('recovering');
     const next = followSale(sale.deps, sale.sale_no);

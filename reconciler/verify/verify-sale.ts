@@ -40,7 +40,7 @@ export async function verifySale(deps: { db: Queryable; redis: Redis }, saleNo: 
   if (reason) return { kind: 'refused', reason };
 
   const { epoch: record_epoch, seq, applied_n, identity_now } = chunk;
-  const seen = { epoch: sale.epoch, record_epoch, identity: identity_now };
+  const seen = { epoch: sale.epoch, record_epoch, identity: identity_now, applied_n };
   const epoch = await issueEpoch(db, saleNo, seen);
   if (epoch === undefined) return { kind: 'again' };
   const opened = await verifyOpen(
