@@ -675,6 +675,8 @@ BEGIN
     LOOP
       EXECUTE format('GRANT SELECT (%s) ON %s TO stampede_auditor', relation.columns, relation.name);
     END LOOP;
+    -- Who asked for more or fewer units: what a certificate holds changes of stock against.
+    GRANT SELECT (sale_no, key, kind, answer, created_at) ON operator_requests TO stampede_auditor;
   END IF;
 END $function$
 ;

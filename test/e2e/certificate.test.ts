@@ -94,7 +94,7 @@ test('is certified once nothing can come any more, and everybody can check it', 
   expect([code, JSON.parse(out)]).toMatchObject([0, { ok: true, orders: UNITS, violations: {} }]);
 
   const forged = join(folder.path, 'forged.jsonl.gz');
-  writeFileSync(forged, gzipSync(text.replace('"amount":', '"amount":1')));
+  writeFileSync(forged, gzipSync(text.replace('{"amount":', '{"amount":1')));
   const false_ = await stampede('verify', forged);
   expect([false_.code, false_.out]).toEqual([1, expect.stringMatching(/WRONG {2}chain[\s\S]*NOT true/)]);
   expect((await stampede('verify', join(folder.path, 'nowhere'))).code).toBe(2);
