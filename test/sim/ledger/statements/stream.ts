@@ -108,11 +108,11 @@ const stream: Record<string, Statement> = {
     if (marked) scope.insert('sale_gates', `${no}/0`, { seq: 0, gate });
     return marked;
   },
-  issue_epoch: (scope, [no, seen, record, identity]: readonly number[]) => {
+  issue_epoch: (scope, [no, seen, record, identity, applied_n]: readonly number[]) => {
     const changed = moveCursor(
       scope,
       no,
-      (c) => c.epoch === seen && rebuildOf(scope, no).rebuild === null,
+      (c) => c.epoch === seen && c.acked_n <= applied_n && rebuildOf(scope, no).rebuild === null,
       (c) => ({
         epoch: Math.max(c.epoch, record, Math.round(scope.clock_ms())) + 1,
         opened_epoch: Math.min(record, c.epoch),
@@ -304,11 +304,11 @@ const movements: Record<string, Statement> = {
       .map((o) => o.expires_at);
     return [{ in_ms: ends.length === 0 ? null : Math.round(Math.min(...ends) - scope.now_ms) }];
   },
-  ack_batch: (scope, [no, n]: readonly number[]) =>
+  ack_batch: (scope, [no, n, epoch]: readonly number[]) =>
     moveCursor(
       scope,
       no,
-      (c) => c.sealed_n === n && c.acked_n === n - 1,
+      (c) => c.sealed_n === n && c.acked_n === n - 1 && c.epoch === epoch,
       () => ({ acked_n: n }),
     ),
   next_batch: (scope, [no]: readonly number[]) => {
