@@ -83,7 +83,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     const run = { world, history, http, options, begun };
     const lived = await live(run);
-    const drain_seconds = await drain(run, lived.client);
+    const drain_seconds = await drain(run);
     await lastLook(run, lived.client, lived.accepted, lived.sales);
     for (const what of world.surprises()) history.write({ t: 'surprise', what });
     history.close();
@@ -175,7 +175,7 @@ async function live({ world, history, http, options }: Run) {
 }
 
 /** Peace: nothing fails any more. Resolves when nothing is left to do, or the patience is over (the judge says what is left). */
-async function drain({ world, options }: Run, _client: Client): Promise<number> {
+async function drain({ world, options }: Run): Promise<number> {
   const begun = performance.now();
   for (let told = 0; performance.now() - begun < options.patience_ms; ) {
     await askSandbox(world, 'release', {}).catch(() => {});

@@ -1,6 +1,6 @@
 /** The lines of a history: what clients and harness write, and the checker reads. Times in ms since the run began. */
 
-/** What a request asked for; `price` is what the client was shown. */
+/** What a request asked for. */
 export type Item = { sku: string; qty: number };
 
 /** How a request came to be. */

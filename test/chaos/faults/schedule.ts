@@ -1,13 +1,14 @@
 /** Which faults come when: drawn from the seed, each as often as every other, alone and in pairs. */
 import type { Fault } from './fault.ts';
 
-export type Scheduled = { faults: Fault[] };
-
 /** One in three rounds is a pair. */
 const PAIRS = 1 / 3;
 
 /** Endless. The same seed and faults: the same order. */
-export function* schedule(faults: readonly Fault[], random: () => number): Generator<Fault[]> {
+export function* schedule<F extends Pick<Fault, 'name' | 'target'>>(
+  faults: readonly F[],
+  random: () => number,
+): Generator<F[], never> {
   const alone = bag(faults, random);
   const paired = bag(faults, random);
   for (;;) {
@@ -22,7 +23,7 @@ export function* schedule(faults: readonly Fault[], random: () => number): Gener
   }
 }
 
-function clash(one: Fault, other: Fault): boolean {
+function clash(one: Pick<Fault, 'name' | 'target'>, other: Pick<Fault, 'name' | 'target'>): boolean {
   return one.target === other.target || one.name === other.name;
 }
 
