@@ -16,6 +16,8 @@ export type AbortsOptions = {
   aborts: number;
   seed: number;
   connections?: number;
+  /** Ends it early; what has been left until then is judged. */
+  signal?: AbortSignal;
   progress?: (line: string) => void;
 };
 
@@ -38,7 +40,7 @@ const ADDRESSES = 20;
 type Way = 'in the head' | 'in the body' | 'before the answer' | 'a moment later' | 'after the next one';
 
 export async function aborts(options: AbortsOptions): Promise<AbortsResult> {
-  const { world, aborts: wanted, seed, connections = 64, progress } = options;
+  const { world, aborts: wanted, seed, connections = 64, signal, progress } = options;
   const books = openBooks(world, world.shop.twin);
   const keyed = requestsOf(world, seed);
   const left: Record<Way, number> = {
@@ -56,7 +58,7 @@ export async function aborts(options: AbortsOptions): Promise<AbortsResult> {
   let next = 0;
 
   async function work(): Promise<void> {
-    while (next < wanted && world.alive()) {
+    while (next < wanted && world.alive() && !signal?.aborted) {
       const number = next++;
       await leave(number);
       if (number % 50_000 === 49_999)
@@ -113,7 +115,7 @@ export async function aborts(options: AbortsOptions): Promise<AbortsResult> {
     memory_mib.after = Math.round(world.memoryKib() / 1_024);
   }
   return {
-    ...{ seed, aborts: wanted, seconds, left, keys: keyed.length, orders: books.orders(), memory_mib },
+    ...{ seed, aborts: next, seconds, left, keys: keyed.length, orders: books.orders(), memory_mib },
     faults: faults.slice(0, 50),
   };
 }

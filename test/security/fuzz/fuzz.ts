@@ -13,6 +13,8 @@ export type FuzzOptions = {
   /** The number of the first: one request of a run can be sent again alone. */
   from?: number;
   connections?: number;
+  /** Ends it early; what has been asked until then is judged. */
+  signal?: AbortSignal;
   progress?: (line: string) => void;
 };
 
@@ -40,7 +42,7 @@ const PATIENCE_DAMAGED_MS = 250;
 const DRAIN_MS = 120_000;
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const { world, requests, seed, from = 0, connections = 32, progress } = options;
+  const { world, requests, seed, from = 0, connections = 32, signal, progress } = options;
   const books = openBooks(world);
   const again: Sent[] = [];
   const result: FuzzResult = {
@@ -99,7 +101,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
   async function work(): Promise<void> {
     const client = createClient(world.port);
-    while (next < from + requests && world.alive()) {
+    while (next < from + requests && world.alive() && !signal?.aborted) {
       const number = next++;
       await one(number, client);
       if (number % 5_000 === 4_999)
@@ -109,6 +111,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   }
 
   await Promise.all(Array.from({ length: connections }, work));
+  result.requests = next - from;
   result.seconds = (performance.now() - began_ms) / 1_000;
   if (!world.alive()) result.faults.push(`a process has ended:\n${world.output().slice(-3_000)}`);
   else await settle();

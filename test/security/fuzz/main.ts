@@ -21,6 +21,7 @@ Starts an engine, a reconciler, a sandbox PSP, a Redis and a Postgres of its own
   --connections N  at once (32)
   --help
 
+Ctrl-C (SIGINT) ends it early: what has been asked until then is judged.
 Prints its result as JSON. Exit code: 0 when all answers were as they must be, 1 when not, 2 for a wrong option.
 `;
 
@@ -50,6 +51,8 @@ async function main(): Promise<number> {
     connections: whole('connections', values.connections, 32),
   };
   console.error(`seed ${seed}`);
+  const ending = new AbortController();
+  process.once('SIGINT', () => ending.abort());
   const dir = mkdtempSync(join(tmpdir(), 'stampede-fuzz-'));
   chmodSync(dir, 0o711);
   const [redis, postgres] = await Promise.all([
@@ -60,7 +63,8 @@ async function main(): Promise<number> {
   try {
     const world = await startWorld({ redis_url: redis.url, database_url: postgres.url });
     try {
-      const options = { world, seed, ...counts, progress: (line: string) => console.error(line) };
+      const { signal } = ending;
+      const options = { world, seed, ...counts, signal, progress: (line: string) => console.error(line) };
       const result = counts.aborts > 0 ? await aborts(options) : await fuzz(options);
       console.log(JSON.stringify(result, undefined, 2));
       return result.faults.length === 0 ? 0 : 1;
