@@ -19,6 +19,7 @@ import { failOrders } from '../ledger/orders/fail-orders.ts';
 import { refundOrder } from '../ledger/orders/refund-order.ts';
 import { returnOrder } from '../ledger/orders/return-order.ts';
 import { recordShipment } from '../ledger/payments/record-shipment.ts';
+import { wantRebuild } from '../ledger/rebuild/begin-rebuild.ts';
 import { topup } from '../ledger/sales/topup.ts';
 import { saleKeys } from '../lua/keys.ts';
 import { fence, reduce } from '../lua/scripts.ts';
@@ -64,7 +65,7 @@ const step = fc.oneof(
   },
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constantFrom('ingest', 'release', 'seal', 'restart', 'fence') }),
+    arbitrary: fc.record({ do: fc.constantFrom('ingest', 'release', 'seal', 'restart', 'fence', 'rebuild') }),
   },
   {
     weight: 8,
@@ -124,6 +125,10 @@ async function take(sale: Rig, step: Step, acknowledged: Set<string>): Promise<v
       return;
     case 'fence':
       await fence(redis, placeOf(row));
+      return;
+    case 'rebuild':
+      await wantRebuild(db, sale.sale_no, { reason: 'operator', actor: 'test' });
+      sale.follower.lookAgain();
       return;
     case 'topup':
     case 'reduce': {
