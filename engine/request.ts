@@ -91,6 +91,8 @@ export function takeHeader(head: Head, name: string, value: string): void {
 
 const joined = (before: string, value: string): string => (before === '' ? value : `${before}, ${value}`);
 
+const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
+
 /** Two lengths, or one that is hidden, let a proxy and us see two different requests. Says what is wrong. */
 export function framingFault(head: Head): string | undefined {
   if (head.content_length !== '' && !/^\d{1,15}$/.test(head.content_length)) {
@@ -102,6 +104,8 @@ export function framingFault(head: Head): string | undefined {
   if (head.content_length !== '' && head.transfer_encoding !== '') {
     return 'Content-Length and Transfer-Encoding exclude each other.';
   }
+  // Nobody needs it, and an answer that ends its connection is not sent as slowly as it is taken.
+  if (head.transfer_encoding !== '' && BODILESS.has(head.method)) return 'This method has no body in chunks.';
   if (head.host.includes(',')) return 'There is more than one Host.';
   return undefined;
 }

@@ -155,6 +155,7 @@ const UNCLEAR = [
   { name: 'coded gzip', framing: 'Transfer-Encoding: gzip\r\n' },
   { name: 'length and code', framing: `Content-Length: 5\r\n${CHUNKED}` },
   { name: 'a length with a sign', framing: 'Content-Length: +0\r\n' },
+  { name: 'chunks', framing: `${CHUNKED}\r\n0\r\n` },
   { name: 'an empty length', framing: 'Content-Length:\r\n' },
 ];
 
