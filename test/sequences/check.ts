@@ -11,6 +11,8 @@ export type CheckOptions = {
   path?: string;
   /** Stops shrinking after so long, ms. */
   shrink_ms_max?: number;
+  /** No new one is begun after so long, ms. */
+  time_ms_max?: number;
   progress?: (done: number) => void;
 };
 
@@ -24,10 +26,10 @@ export type Failure = {
   shrinks: number;
 };
 
-export const COMMANDS_MAX = 40;
+export const COMMANDS_MAX = 32;
 
 export async function checkSequences(world: World, options: CheckOptions): Promise<Checked> {
-  const { runs, seed, path, progress, shrink_ms_max = 120_000 } = options;
+  const { runs, seed, path, progress, time_ms_max, shrink_ms_max = 120_000 } = options;
   const counts: Counts = {};
   let done = 0;
   let failed_at: number | undefined;
@@ -48,7 +50,12 @@ export async function checkSequences(world: World, options: CheckOptions): Promi
       }
     },
   );
-  const result = await fc.check(property, { numRuns: runs, seed, ...(path !== undefined && { path }) });
+  const result = await fc.check(property, {
+    numRuns: runs,
+    seed,
+    ...(path !== undefined && { path }),
+    ...(time_ms_max !== undefined && { interruptAfterTimeLimit: time_ms_max }),
+  });
   const checked = { runs: result.numRuns, seed, counts };
   if (!result.failed) return checked;
   const { counterexample, counterexamplePath, numShrinks, errorInstance } = result;

@@ -16,6 +16,7 @@ export type Wish = { buyer: string; key: number; road: 'checkout' | 'lock'; line
 export type Role = 'ingest' | 'release' | 'seal' | 'trim' | 'expire' | 'discover';
 export type Memory = 'kill' | 'promote' | 'copy' | 'restore' | 'lose';
 export type BankSays = 'authorized' | 'captured' | 'declined' | 'unknown';
+export type SoldAsFarAs = 'authorized' | 'confirmed' | 'captured' | 'shipped';
 export type OrderDeed =
   | ('confirm' | 'cancel' | 'expire' | 'ship' | 'deliver')
   | ('refund' | 'refund restocking' | 'return' | 'return restocking');
@@ -29,6 +30,8 @@ export type Command =
   | { do: 'retry'; engine: 0 | 1; pick: number; altered: boolean; lost: boolean }
   | { do: 'order'; deed: OrderDeed; pick: number }
   | { do: 'pay'; pick: number }
+  /** Paid, and so on, without anything in between. */
+  | { do: 'sell'; pick: number; as_far_as: SoldAsFarAs }
   /** `told`: the ledger hears of it now; else when somebody looks. */
   | { do: 'bank'; says: BankSays; pick: number; told: boolean }
   | { do: 'reverse'; pick: number }
@@ -46,8 +49,8 @@ export type Command =
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
 
-const line = record({ sku: fc.constantFrom(...SKUS), qty: fc.integer({ min: 1, max: 4 }) });
-const lines = fc.uniqueArray(line, { minLength: 1, maxLength: 3, selector: (l) => l.sku });
+const line = record({ sku: fc.constantFrom(...SKUS), qty: fc.integer({ min: 1, max: 3 }) });
+const lines = fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.sku });
 const wish: fc.Arbitrary<Wish> = record({
   buyer: fc.constantFrom(...BUYERS),
   key: fc.integer({ min: 1, max: 12 }),
@@ -100,7 +103,15 @@ export function commands(): fc.Arbitrary<Command> {
     of(2, record({ do: did('race'), one: wishes, other: wishes })),
     of(5, record({ do: did('retry'), engine, pick, altered: rarely, lost: rarely })),
     of(6, record({ do: did('order'), deed: fc.constantFrom(...DEEDS), pick })),
-    of(5, record({ do: did('pay'), pick })),
+    of(3, record({ do: did('pay'), pick })),
+    of(
+      7,
+      record({
+        do: did('sell'),
+        pick,
+        as_far_as: fc.constantFrom('authorized', 'confirmed', 'captured', 'captured', 'shipped', 'shipped'),
+      }),
+    ),
     of(
       6,
       record({

@@ -53,6 +53,7 @@ export function interruptible(real: { db: Pool; redis: Redis }): Interruptible {
   let dead = false;
   let wake: (() => void) | undefined;
   let announce: (() => void) | undefined;
+  let standing_still: Promise<void> = new Promise(() => {});
 
   function sever(): void {
     for (const connection of held) {
@@ -143,15 +144,15 @@ export function interruptible(real: { db: Pool; redis: Redis }): Interruptible {
     redis,
     arm(interruption) {
       armed = { ...interruption, calls: 0 };
+      standing_still = new Promise((resolve) => {
+        announce = resolve;
+      });
     },
     disarm() {
       armed = undefined;
     },
     dead: () => dead,
-    paused: () =>
-      new Promise((resolve) => {
-        announce = resolve;
-      }),
+    paused: () => standing_still,
     wake: () => wake?.(),
   };
 }

@@ -4,10 +4,9 @@
  */
 import type { Redis } from 'ioredis';
 import { buyerHash } from '../../domain/ids.ts';
-import { auditOrders, auditSale, type SaleAudit } from '../../ledger/audit.ts';
-import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
+import { auditOrders, auditSale, type LiveStock, type SaleAudit } from '../../ledger/audit.ts';
+import { followedSale } from '../../ledger/stream/cursor.ts';
 import { saleKeys } from '../../lua/keys.ts';
-import { readLiveStock } from '../../lua/live-stock.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { placeOf } from '../../reconciler/sale-place.ts';
 import { PRICE } from '../support/reconciler.ts';
@@ -18,29 +17,40 @@ import { LIMIT, UNITS } from './shop.ts';
 
 type Stores = { db: Pool; redis: Redis };
 
-/** After each command. Returns what it read. */
-export async function glance({ db, redis }: Stores, saleNo: number, journal: Journal): Promise<SaleAudit> {
-  const sale = await followedSale(db, saleNo);
-  const audit = await auditSale(db, saleNo, () => readLiveStock(redis, placeOf(sale)));
+/** After each command: the books balance, no counter of Redis is below zero, no buyer above the limit. Returns what it read. */
+export async function glance(
+  { db, redis }: Stores,
+  shop: { sale_no: number; tenant: string },
+  journal: Journal,
+): Promise<SaleAudit> {
+  const audit = await auditSale(db, shop.sale_no, () => readCounters(redis, shop.tenant));
   if (!audit.balanced) throw new Broken(`the books do not balance: ${JSON.stringify(audit)}`);
   if (audit.fenced_reason === null) {
     if (audit.live.kind === 'agrees') journal.amnesia = false;
   } else if (!journal.amnesia) throw new Broken(`closed without a cause: ${audit.fenced_reason}`);
-  await counters(redis, sale);
   return audit;
 }
 
-/** No counter of Redis below zero, no buyer above the limit. */
-async function counters(redis: Redis, sale: FollowedSale): Promise<void> {
-  const k = saleKeys(placeOf(sale));
+/** Of the generation that Redis itself says is in use. */
+async function readCounters(redis: Redis, tenant: string): Promise<LiveStock | null> {
+  const place = { tenant, sale: 'sale', generation: 0 };
+  const [epoch, seq, generation] = await redis.hmget(saleKeys(place).record, 'epoch', 'seq', 'generation');
+  if (epoch === null) return null;
+  const k = saleKeys({ ...place, generation: Number(generation) });
   const [available, held, buyers] = await Promise.all([
-    redis.hvals(k.available),
-    redis.hvals(k.held),
+    redis.hgetall(k.available),
+    redis.hgetall(k.held),
     redis.hvals(k.buyers),
   ]);
-  if ([...available, ...held].some((count) => Number(count) < 0)) throw new Broken('a counter is below zero');
+  const below = [...Object.values(available), ...Object.values(held)].some((count) => Number(count) < 0);
+  if (below) throw new Broken('a counter is below zero');
   if (buyers.some((count) => Number(count) < 0 || Number(count) > LIMIT))
     throw new Broken(`a buyer counts ${buyers.join()} units of ${LIMIT}`);
+  return { epoch: Number(epoch), seq: Number(seq), available: counts(available), held: counts(held) };
+}
+
+function counts(hash: Record<string, string>): Map<string, number> {
+  return new Map(Object.entries(hash).map(([sku, count]) => [sku, Number(count)]));
 }
 
 type Order = {
@@ -60,10 +70,16 @@ const SOLD = ['confirmed', 'shipped', 'delivered'];
 const isBack = (order: Order): boolean => GIVEN_BACK.includes(order.state) || order.restock;
 
 /** All seven, when nothing is under way any more. Replays are asked for by the caller. */
-export async function judge(stores: Stores, saleNo: number, journal: Journal, bank: Bank): Promise<void> {
+export async function judge(
+  stores: Stores,
+  shop: { sale_no: number; tenant: string },
+  journal: Journal,
+  bank: Bank,
+): Promise<void> {
   const { db } = stores;
+  const saleNo = shop.sale_no;
   const wrong: string[] = [];
-  const audit = await glance(stores, saleNo, journal);
+  const audit = await glance(stores, shop, journal);
   if (audit.live.kind !== 'agrees') wrong.push(`Redis ${JSON.stringify(audit.live)}`);
   if (audit.fenced_reason !== null) wrong.push(`closed: ${audit.fenced_reason}`);
   const differ = await auditOrders(db, saleNo);

@@ -15,6 +15,7 @@ import { createWorld } from './world.ts';
 const HELP = `Usage: npm run sequences -- [options]
 
   --runs N         sequences (500)
+  --minutes N      begins no new one after so long, however many are left
   --seed N         draws them (printed if it is not given)
   --path P         of a failure: runs that sequence alone, shrunk as it was
   --commands FILE  runs the commands of a file (a JSON list, as a failure prints them), once
@@ -68,7 +69,7 @@ async function startDatabases(): Promise<Databases> {
 async function main(): Promise<number> {
   const text = { type: 'string' } as const;
   const options = {
-    ...{ runs: text, seed: text, path: text, commands: text, worlds: text },
+    ...{ runs: text, minutes: text, seed: text, path: text, commands: text, worlds: text },
     help: { type: 'boolean', short: 'h' } as const,
   };
   const { values } = parseArgs({ options });
@@ -95,7 +96,13 @@ async function main(): Promise<number> {
       const world = await createWorld({ database: databases.fresh });
       try {
         const share = Math.floor(runs / worlds) + (i < runs % worlds ? 1 : 0);
-        return await checkSequences(world, { runs: share, seed: seed + i, path: values.path, progress });
+        return await checkSequences(world, {
+          ...(values.minutes !== undefined && { time_ms_max: whole(values.minutes, 0) * 60_000 }),
+          runs: share,
+          seed: seed + i,
+          path: values.path,
+          progress,
+        });
       } finally {
         await world.close();
       }

@@ -13,10 +13,9 @@ import { recordShipment } from '../../ledger/payments/record-shipment.ts';
 import { wantRebuild } from '../../ledger/rebuild/begin-rebuild.ts';
 import { followedSale } from '../../ledger/stream/cursor.ts';
 import { saleKeys } from '../../lua/keys.ts';
-import { placeOf } from '../../reconciler/sale-place.ts';
 import { hash16, pastDeadline } from '../support/ledger.ts';
 import { createBank } from './bank.ts';
-import type { Command, Line, OrderDeed, Wish } from './commands.ts';
+import type { Command, Line, OrderDeed, SoldAsFarAs, Wish } from './commands.ts';
 import { Broken, createJournal, forget, hear } from './journal.ts';
 import { glance, judge } from './judge.ts';
 import { type Copy, copyMemory, loseMemory, promote, restoreMemory, wipe } from './memory.ts';
@@ -33,7 +32,7 @@ function turnOf(outcome: ReserveOutcome): number {
 }
 
 const noJobs = () => Promise.resolve();
-const HANGS_AFTER_MS = 120_000;
+const HANGS_AFTER_MS = 60_000;
 /** Steps until a sale has come to rest: far more than it needs. */
 const DRAIN_STEPS_MAX = 500;
 
@@ -50,6 +49,7 @@ export async function runSequence(
   const journal = createJournal();
   const shop = await createShop(world);
   const { sale_no, tenant } = shop;
+  const record_key = saleKeys({ tenant, sale: 'sale', generation: 0 }).record;
   const bank = createBank(db, shop);
   const workers = [createWorker(world, sale_no), createWorker(world, sale_no)] as const;
   const claimed = new Set<number>();
@@ -65,7 +65,7 @@ export async function runSequence(
   for (const [i, command] of sequence.entries()) {
     try {
       await inTime(take(command));
-      const audit = await glance(world, sale_no, journal);
+      const audit = await glance(world, shop, journal);
       trace?.(await told(command, audit));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -103,6 +103,10 @@ export async function runSequence(
       }
       case 'order':
         return deed(command.deed, command.pick);
+      case 'sell': {
+        const picked = await pickOrder(command.pick, ['reserved']);
+        return picked && sell(picked, command.as_far_as);
+      }
       case 'pay': {
         const picked = await pickOrder(command.pick, ['reserved']);
         if (picked) await bank.pay(picked);
@@ -201,6 +205,7 @@ export async function runSequence(
   }
 
   async function changeMemory({ what, process }: Extract<Command, { do: 'memory' }>): Promise<void> {
+    if (what === 'restore' && !copy) return;
     count(`memory ${what}${process ? ', its process' : ''}`);
     switch (what) {
       case 'kill':
@@ -228,6 +233,23 @@ export async function runSequence(
         forget(journal, cursor);
       }
     }
+  }
+
+  /** A payment that goes as it should, so that what comes after it is reached often enough. */
+  async function sell(order: { id: string; buyer: string }, as_far_as: SoldAsFarAs): Promise<void> {
+    count(`sell ${as_far_as}`);
+    await bank.pay(order);
+    const attempt = async () => (await bank.attempts()).filter((one) => one.order_id === order.id).at(-1);
+    const paid = await attempt();
+    if (!paid) return;
+    await bank.decide(paid, 'authorized', true);
+    if (as_far_as === 'authorized') return;
+    await confirmOrder(db, { tenant, order_id: order.id, buyer: order.buyer }, noJobs);
+    const confirmed = await attempt();
+    if (!confirmed || as_far_as === 'confirmed') return;
+    await bank.decide(confirmed, 'captured', true);
+    if (as_far_as === 'captured') return;
+    await recordShipment(db, { tenant, order_id: order.id, actor: 'operator:test' }, noJobs);
   }
 
   async function deed(what: OrderDeed, pick: number): Promise<void> {
@@ -283,7 +305,7 @@ export async function runSequence(
 
   /** Where Redis stands, 0 if it knows nothing. */
   async function redisSeq(): Promise<number> {
-    return Number((await redis.hget(saleKeys(placeOf(await followedSale(db, sale_no))).record, 'seq')) ?? 0);
+    return Number((await redis.hget(record_key, 'seq')) ?? 0);
   }
 
   /** Steps both workers until nothing is left to do. Throws if that never happens. */
@@ -325,7 +347,7 @@ export async function runSequence(
     }
     for (const attempt of await bank.attempts()) await bank.reverse(attempt);
     await rest();
-    await judge(world, sale_no, journal, bank);
+    await judge(world, shop, journal, bank);
     for (const { wish, may_be_lost } of [...journal.told.values()]) {
       if (may_be_lost) continue;
       await ask(0, [wish], false);
