@@ -228,7 +228,8 @@ async function askSandbox(world: World, what: string, body: object): Promise<voi
 
 function countFaults(struck: readonly FaultLine[]): ChaosResult['faults'] {
   const counts: ChaosResult['faults'] = {};
-  for (const { class: name, pair } of struck) {
+  for (const { class: name, pair, failed } of struck) {
+    if (failed) continue;
     counts[name] ??= { alone: 0, paired: 0 };
     counts[name][pair === undefined ? 'alone' : 'paired'] += 1;
   }

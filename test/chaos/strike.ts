@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seeded } from '../../payments/sandbox/seeded.ts';
 import type { FaultLine } from './checker/lines.ts';
-import type { Fault } from './faults/fault.ts';
+import type { Fault, FaultContext, Struck } from './faults/fault.ts';
 import { schedule } from './faults/schedule.ts';
 import type { History } from './history.ts';
 import type { World } from './world/world.ts';
@@ -39,12 +39,15 @@ export async function strike(options: StrikeOptions): Promise<FaultLine[]> {
         const draws = seeded(seed * 7_919 + no);
         await sleep(place * APART_MS * draws());
         const from = history.now_ms();
-        const { detail, loss } = await fault.strike({ world, random: draws, now_ms: history.now_ms, sleep });
+        const { detail, loss, failed } = await struckBy(fault, {
+          ...{ world, random: draws, now_ms: history.now_ms, sleep },
+        });
         return {
           ...{ t: 'fault', no, class: fault.class, name: fault.name, detail, from, to: history.now_ms() },
           ...(round.length > 1 && { pair: place === 0 ? first + 1 : first }),
           promise: loss ? 'unsaved' : 'all',
           ...(loss && { lost_from: loss.from, lost_until: loss.until }),
+          ...(failed && { failed }),
         };
       }),
     );
@@ -59,4 +62,17 @@ export async function strike(options: StrikeOptions): Promise<FaultLine[]> {
     await sleep(options.pause_ms);
   }
   return struck;
+}
+
+/** One that could not be carried out does not count; what it may have cost until then does. */
+async function struckBy(fault: Fault, context: FaultContext): Promise<Struck & { failed?: true }> {
+  const from = context.now_ms();
+  try {
+    return await fault.strike(context);
+  } catch (error) {
+    const { redis, postgres, sandbox, engines, reconcilers } = context.world;
+    const parts = [redis.primary().process, postgres, sandbox, ...engines, ...reconcilers];
+    await Promise.all(parts.map((part) => part.start()));
+    return { detail: `failed: ${error}`, loss: { from, until: context.now_ms() }, failed: true };
+  }
 }

@@ -88,6 +88,8 @@ export type FaultLine = {
   promise: 'all' | 'unsaved';
   lost_from?: number;
   lost_until?: number;
+  /** It could not be carried out to its end, and does not count. */
+  failed?: true;
   /** From its end until every sale gave a final answer again, ms; absent if that did not come while it was waited for. */
   recovered_ms?: number;
 };

@@ -73,18 +73,23 @@ const failover: Fault = {
     // Some go to the new primary while others are still at the old one, which takes what they send.
     const split_ms = random() < 0.5 ? between(random, 200, 2_000) : 0;
     const heal = await links.trouble(REPLICA_LINK, { kind: 'cut', direction: 'down' });
-    await sleep(behind_ms);
-    const from = now_ms();
-    const old = await redis.promote();
     const clients = clientsOf(world);
     const first = random() < 0.5 ? clients.slice(0, 1) : clients.slice(1);
-    await moveTo(world, first);
-    await sleep(split_ms);
-    await old.process.end('SIGKILL');
-    const until = now_ms();
-    await moveTo(world, clients);
-    await heal();
-    await redis.replace(old);
+    const from = await sleep(behind_ms).then(now_ms);
+    let until = from;
+    try {
+      const old = await redis.promote();
+      await moveTo(world, first);
+      await sleep(split_ms);
+      await old.process.end('SIGKILL');
+      until = now_ms();
+      await moveTo(world, clients);
+      await heal();
+      await redis.replace(old);
+    } finally {
+      await moveTo(world, clients);
+      await heal();
+    }
     const state = synced ? `${behind_ms} ms behind` : 'not in step yet';
     return {
       detail: `replica promoted, ${state}; ${first.join(', ')} ${split_ms} ms before the others`,

@@ -129,7 +129,7 @@ export async function startRedisPair(options: {
       rmSync(old.dir, { recursive: true, force: true });
       await links.retarget(REPLICA_LINK, local(primary.port));
       await links.reset(REPLICA_LINK);
-      replica = await startReplica();
+      replica = await startReplica().catch(startReplica);
     },
     copyAof() {
       const copy = join(options.dir, `copy-${copies++}`);
@@ -167,11 +167,14 @@ export async function startRedisPair(options: {
   };
 }
 
+/** A replica that has just been filled, a machine that is busy. */
+const READY_MS = 30_000;
+
 async function at<T>(node: Node, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = connectRedis(node.url);
   redis.on('error', () => {});
   try {
-    await redisReady(redis, 10_000);
+    await redisReady(redis, READY_MS);
     return await use(redis);
   } finally {
     redis.disconnect();
