@@ -33,18 +33,20 @@ const READ_ENTRIES = 64;
 const GENERATIONS_AHEAD = 16;
 
 /**
- * `sale`: the ledger's row under the epoch of this rebuild. `record_generation`: undefined if Redis has no record.
- * `now_ms`: by the Redis clock. Returns the row as it is afterwards. Throws UndecodableEntry, CursorMoved.
+ * `sale`: the ledger's row under the epoch of this rebuild. `from_generation`: the ledger's when it began, because an
+ * attempt before this one may have turned the cursor and not switched; what was taken in spite of it lies there.
+ * `record_generation`: undefined if Redis has no record. `now_ms`: by the Redis clock. Returns the row as it is afterwards. Throws UndecodableEntry, CursorMoved.
  */
 export async function drainSale(
   deps: DrainDeps,
   sale: FollowedSale,
+  from_generation: number,
   record_generation: number | undefined,
   now_ms: number,
 ): Promise<FollowedSale> {
   let current = sale;
-  const last = record_generation ?? sale.generation + GENERATIONS_AHEAD;
-  for (let generation = sale.generation; generation <= last; generation++) {
+  const last = Math.max(sale.generation, record_generation ?? sale.generation + GENERATIONS_AHEAD);
+  for (let generation = from_generation; generation <= last; generation++) {
     if (!(await hasStream(deps.redis, { ...placeOf(sale), generation }))) continue;
     const parted = generation === sale.generation && (await hasParted(deps.redis, current));
     current = parted

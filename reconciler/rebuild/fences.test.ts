@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { beginRebuild } from '../../ledger/rebuild/begin-rebuild.ts';
+import { withSealedSale } from '../../ledger/rebuild/seal-sale.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { issueEpoch } from '../../ledger/stream/issue-epoch.ts';
 import { saleKeys } from '../../lua/keys.ts';
@@ -189,6 +190,28 @@ describe('staging and switching', () => {
     for (const key of [k.available, k.held, k.catalog, k.marker]) {
       expect(await redis.pttl(key)).toBeGreaterThan(0);
     }
+  });
+});
+
+test('what was taken after an attempt had sealed, whoever opened the sale, comes in with the next attempt', async () => {
+  const begun = await beginRebuild(db, sale.sale_no, WHY, { epoch: row.epoch, record_epoch: row.epoch });
+  const { id, epoch } = begun ?? { id: 0, epoch: 0 };
+  const claimed = await claim(redis, { ...placeOf(row), epoch });
+  if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
+  const seen = { id, epoch, record_seq: claimed.seq, record_generation: claimed.generation };
+  await withSealedSale(db, sale.sale_no, seen, () => Promise.resolve());
+  expect(await sale.sale()).toMatchObject({ generation: 2 });
+  await redis.hset(record(), 'recovery', 'open');
+  const taken = await sale.on(redis).reserveBlind({ ...row, epoch }, [{ key: 'k', buyer: 'x' }]);
+  expect(taken.statuses).toBe('a');
+  sale.follower.lookAgain();
+  await sale.settle();
+  expect(await sale.reserve([{ key: 'k', buyer: 'x' }])).toEqual({
+    statuses: 'r',
+    order_ids: taken.order_ids,
+  });
+  expect(await sale.audit()).toMatchObject({
+    ...{ balanced: true, live: { kind: 'agrees' }, skus: [{ reserved: 1 }, {}] },
   });
 });
 

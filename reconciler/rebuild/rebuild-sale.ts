@@ -116,7 +116,7 @@ async function attemptRebuild(
   const claimed = await claim(redis, placeOf(sale));
   if (claimed.kind === 'foreign') return { kind: 'refused', reason: 'foreign_record' };
   if (claimed.kind === 'late') return { kind: 'again', why: 'the record has a higher epoch' };
-  const drained = await drain(deps, sale, claimed, attempt);
+  const drained = await drain(deps, sale, claimed, begun.from_generation, attempt);
   if (drained === 'undecodable') return { kind: 'refused', reason: 'undecodable_entry' };
 
   await noteProgress(db, attempt, { phase: 'sealing', rows_total: 0, rows_staged: 0 });
@@ -132,6 +132,7 @@ async function drain(
   deps: RebuildDeps,
   sale: FollowedSale,
   claimed: Claimed,
+  from_generation: number,
   attempt: RebuildAttempt,
 ): Promise<FollowedSale | 'undecodable'> {
   const { db, metrics } = deps;
@@ -146,7 +147,7 @@ async function drain(
   };
   const generation = claimed.kind === 'claimed' ? claimed.generation : undefined;
   try {
-    const drained = await drainSale({ ...deps, onChunk }, sale, generation, claimed.now_ms);
+    const drained = await drainSale({ ...deps, onChunk }, sale, from_generation, generation, claimed.now_ms);
     // What the record counts beyond its stream is lost, and its numbers are not used again.
     const lost = claimed.kind === 'claimed' ? Math.max(0, claimed.seq - drained.seq) : 0;
     metrics.positionsLost.inc(lost);
