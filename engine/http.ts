@@ -332,6 +332,8 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       },
       close(ws) {
         sockets.delete(ws);
+        // Of a connection that has become a WebSocket the filter below is not told when it goes.
+        guard?.closed();
         endpoint.left(ws.getUserData().topic);
       },
     });

@@ -74,6 +74,15 @@ describe('admission', () => {
     expect(turn(CROWD, 0.1).refused).toBe(0);
   });
 
+  it('is not misled by a turn in which few are read, because the others wait for their answers', () => {
+    const { turn, admission } = loop();
+    for (let at = 0; !admission.shedding(); at++) {
+      expect(at).toBeLessThan(20);
+      turn(2 * ADMIT_CROWD, 0.25);
+      turn(ADMIT_CROWD / 2, 0.25);
+    }
+  });
+
   it('few who are served slowly are no crowd: a machine that is busy with something else refuses nobody', () => {
     const { turn } = loop();
     for (let i = 0; i < 100; i++) expect(turn(ADMIT_CROWD - 1, 2).refused).toBe(0);

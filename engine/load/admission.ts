@@ -49,9 +49,9 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
   let in_turn = false;
   let began_ms = now_ms();
   let began_idle_ms = idle_ms();
-  /** Read in this turn, and in the one before; how long that took. */
+  /** Read in this turn, and in the two before; how long the last took. Who waits for an answer is read every other turn. */
   let count = 0;
-  let count_before = 0;
+  let counts_before: [number, number] = [0, 0];
   let turn_before_ms = 0;
   let read: () => Waiting = () => ({ count: 0, oldest_ms: 0 });
   let batch_wait_ms = 0;
@@ -64,7 +64,7 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
     turn_before_ms = Math.max(0, now - began_ms - (idle - began_idle_ms));
     began_ms = now;
     began_idle_ms = idle;
-    count_before = count;
+    counts_before = [count, counts_before[0]];
     count = 0;
     const batch = read();
     batch_wait_ms = batch.count >= ADMIT_CROWD ? batch.oldest_ms : 0;
@@ -72,7 +72,7 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
   }
 
   function judge(now: number): void {
-    const wait_ms = Math.max(count_before >= ADMIT_CROWD ? turn_before_ms : 0, batch_wait_ms);
+    const wait_ms = Math.max(Math.max(...counts_before) >= ADMIT_CROWD ? turn_before_ms : 0, batch_wait_ms);
     if (wait_ms > ADMIT_WAIT_MS_MAX) crowded_since_ms ??= now;
     else crowded_since_ms = undefined;
     if (wait_ms < ADMIT_TURN_MS) calm_since_ms ??= now;
