@@ -26,7 +26,7 @@ export type Failure = {
   shrinks: number;
 };
 
-export const COMMANDS_MAX = 32;
+export const COMMANDS_MAX = 36;
 
 export async function checkSequences(world: World, options: CheckOptions): Promise<Checked> {
   const { runs, seed, path, progress, time_ms_max, shrink_ms_max = 120_000 } = options;
@@ -36,7 +36,7 @@ export async function checkSequences(world: World, options: CheckOptions): Promi
   let first = '';
   let first_commands: readonly Command[] = [];
   const property = fc.asyncProperty(
-    fc.array(commands(), { minLength: 5, maxLength: COMMANDS_MAX, size: 'max' }),
+    fc.array(commands(), { minLength: 8, maxLength: COMMANDS_MAX, size: 'max' }),
     async (sequence) => {
       if (failed_at !== undefined && Date.now() - failed_at > shrink_ms_max) return;
       try {

@@ -104,6 +104,8 @@ export async function runSequence(
       case 'order':
         return deed(command.deed, command.pick);
       case 'sell': {
+        // Nobody can pay what the ledger does not have yet.
+        await workers[0].work('ingest', null);
         const picked = await pickOrder(command.pick, ['reserved']);
         return picked && sell(picked, command.as_far_as);
       }
