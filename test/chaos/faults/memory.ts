@@ -86,9 +86,10 @@ const failover: Fault = {
       await moveTo(world, clients);
       await heal();
       await redis.replace(old);
-    } finally {
+    } catch (error) {
       await moveTo(world, clients);
       await heal();
+      throw error;
     }
     const state = synced ? `${behind_ms} ms behind` : 'not in step yet';
     return {
