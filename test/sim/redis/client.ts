@@ -28,10 +28,42 @@ export type SimRedisClientOptions = {
   missing: (what: string) => void;
 };
 
-type Arg = string | number | Buffer;
+export type Arg = string | number | Buffer;
 type Done = { ok: true; value: unknown } | { ok: false; error: unknown };
 
 const NEVER_SETTLES = 0.5;
+
+/** The methods of ioredis that the product uses, over whatever carries out a command. */
+export function methodsOver(call: (name: string, args: readonly Arg[]) => Promise<unknown>) {
+  const words = (values: unknown): unknown =>
+    Array.isArray(values) ? values.map((v) => (Buffer.isBuffer(v) ? v.toString() : v)) : values;
+  const record = (found: Map<string, Buffer>, how: (value: Buffer) => unknown) =>
+    Object.fromEntries([...found].map(([name, value]) => [name, how(value)]));
+  const asMap = (found: unknown) => found as Map<string, Buffer>;
+
+  return {
+    sendCommand: (command: { name: string; args: Arg[] }) => call(command.name.toUpperCase(), command.args),
+    script: (action: string, source: string) => call('SCRIPT', [action, source]),
+    get: (key: string) => call('GET', [key]),
+    set: (key: string, value: string) => call('SET', [key, value]),
+    unlink: (...keys: string[]) => call('UNLINK', keys),
+    hget: (key: string, field: Arg) =>
+      call('HGET', [key, field]).then((v) => (v === null ? null : String(v))),
+    hgetBuffer: (key: string, field: Arg) => call('HGET', [key, field]),
+    hmget: (key: string, ...fields: Arg[]) => call('HMGET', [key, ...fields]).then(words),
+    hmgetBuffer: (key: string, ...fields: Arg[]) => call('HMGET', [key, ...fields]),
+    hgetall: (key: string) => call('HGETALL', [key]).then((found) => record(asMap(found), String)),
+    hgetallBuffer: (key: string) => call('HGETALL', [key]).then((found) => record(asMap(found), (v) => v)),
+    hscanBuffer: (key: string, cursor: string) => call('HSCAN', [key, cursor]),
+    time: () => call('TIME', []),
+    info: (section: string) => call('INFO', [section]),
+    config: (action: string, name: string) => call('CONFIG', [action, name]),
+    xrangeBuffer: (...args: Arg[]) => call('XRANGE', args),
+    exists: (key: string) => call('EXISTS', [key]),
+    pexpire: (...args: Arg[]) => call('PEXPIRE', args),
+    xtrim: (key: string, how: string, id: string) => call('XTRIM', [key, how, id]),
+  };
+}
 
 export function createSimRedisClient(options: SimRedisClientOptions): SimRedisLink {
   const { scheduler, random, process, server } = options;
@@ -82,12 +114,6 @@ export function createSimRedisClient(options: SimRedisClientOptions): SimRedisLi
     });
   }
 
-  const words = (values: unknown): unknown =>
-    Array.isArray(values) ? values.map((v) => (Buffer.isBuffer(v) ? v.toString() : v)) : values;
-  const record = (found: Map<string, Buffer>, how: (value: Buffer) => unknown) =>
-    Object.fromEntries([...found].map(([name, value]) => [name, how(value)]));
-  const asMap = (found: unknown) => found as Map<string, Buffer>;
-
   const client = {
     status: 'connecting',
     on(event: string, listener: () => void) {
@@ -104,26 +130,7 @@ export function createSimRedisClient(options: SimRedisClientOptions): SimRedisLi
     off(event: string, listener: () => void) {
       listeners.get(event)?.delete(listener);
     },
-    sendCommand: (command: { name: string; args: Arg[] }) => call(command.name.toUpperCase(), command.args),
-    script: (action: string, source: string) => call('SCRIPT', [action, source]),
-    get: (key: string) => call('GET', [key]),
-    set: (key: string, value: string) => call('SET', [key, value]),
-    unlink: (...keys: string[]) => call('UNLINK', keys),
-    hget: (key: string, field: Arg) =>
-      call('HGET', [key, field]).then((v) => (v === null ? null : String(v))),
-    hgetBuffer: (key: string, field: Arg) => call('HGET', [key, field]),
-    hmget: (key: string, ...fields: Arg[]) => call('HMGET', [key, ...fields]).then(words),
-    hmgetBuffer: (key: string, ...fields: Arg[]) => call('HMGET', [key, ...fields]),
-    hgetall: (key: string) => call('HGETALL', [key]).then((found) => record(asMap(found), String)),
-    hgetallBuffer: (key: string) => call('HGETALL', [key]).then((found) => record(asMap(found), (v) => v)),
-    hscanBuffer: (key: string, cursor: string) => call('HSCAN', [key, cursor]),
-    time: () => call('TIME', []),
-    info: (section: string) => call('INFO', [section]),
-    config: (action: string, name: string) => call('CONFIG', [action, name]),
-    xrangeBuffer: (...args: Arg[]) => call('XRANGE', args),
-    exists: (key: string) => call('EXISTS', [key]),
-    pexpire: (...args: Arg[]) => call('PEXPIRE', args),
-    xtrim: (key: string, how: string, id: string) => call('XTRIM', [key, how, id]),
+    ...methodsOver(call),
   };
   connect();
   const known = new Proxy(client, {

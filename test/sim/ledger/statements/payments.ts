@@ -1,4 +1,5 @@
 /** Statements of ledger/payments. Names and parameters are theirs. */
+import { createHash } from 'node:crypto';
 import type { AttemptState } from '../../../../domain/attempt-machine.ts';
 import { canAttemptTransition } from '../../../../domain/attempt-machine.ts';
 import type {
@@ -80,6 +81,12 @@ function newAttempt(
   };
 }
 
+/** md5('attempt 1 of ' || id)::uuid */
+function firstAttemptId(order_id: string): string {
+  const hex = createHash('md5').update(`attempt 1 of ${order_id}`).digest('hex');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
 type News = {
   id: string;
   state: AttemptState;
@@ -148,7 +155,7 @@ const attempts: Record<string, Statement> = {
       const terms = { amount: order.total, currency: order.currency, method_type, token };
       const row = newAttempt(
         scope,
-        { id: scope.uuid(), order_id: order.id, no: 1, psp: own ?? psp, ...terms },
+        { id: firstAttemptId(order.id), order_id: order.id, no: 1, psp: own ?? psp, ...terms },
         look_again_ms,
       );
       scope.insert('attempts', row.id, row);
