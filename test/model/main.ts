@@ -36,7 +36,7 @@ async function run(): Promise<boolean> {
   let right = true;
   console.log('| setting | states | transitions | depth | s | |\n|---|---|---|---|---|---|');
   for (const { id, says, define } of chosen(HOLDS, ({ ci }) => ci || values.all)) {
-    const { violation, states, transitions, depth, seconds } = await explore(tools, define);
+    const { violation, states, transitions, depth, seconds } = await explore(tools, define, 'briefly');
     const row = [id, states, transitions, depth, seconds.toFixed(1), violation ? 'VIOLATED' : says];
     console.log(`| ${row.join(' | ')} |`);
     if (violation) console.log(`\n${[...violation.trail, violation.assertion].join('\n')}\n`);

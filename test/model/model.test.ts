@@ -17,7 +17,7 @@ describe('in every order of events', () => {
 
 describe('without its mitigation it is refuted, and the trail says how', () => {
   test.for(REFUTED)('$id: $says', async ({ define }) => {
-    const { violation } = await explore(tools, define);
+    const { violation } = await explore(tools, define, 'briefly');
     expect(violation?.assertion).toContain('assert(');
     expect(violation?.trail.some((line) => line.startsWith('buyer'))).toBe(true);
   });

@@ -44,10 +44,11 @@ export type Explored = {
   violation?: { assertion: string; trail: string[] };
 };
 
-/** Throws if not every state was looked at and nothing was found: then nothing is known. */
+/** `briefly`: something will soon be found, so the compiler need not take pains. Throws if not every state was looked at and nothing was found: then nothing is known. */
 export async function explore(
   tools: Tools,
   define: Readonly<Record<string, number | ''>>,
+  searched: 'long' | 'briefly' = 'long',
 ): Promise<Explored> {
   const folder = mkdtempSync(join(tmpdir(), 'stampede-model-'));
   const { spin, compiler, compiler_arguments } = tools;
@@ -56,13 +57,19 @@ export async function explore(
     ([name, value]) => `-D${name}${value === '' ? '' : `=${value}`}`,
   );
   // Spin's own preprocessor is a C compiler too.
-  const preprocessor = `-P${[compiler.path, ...compiler_arguments, '-E', ...(isTcc(compiler) ? [] : ['-x', 'c'])].join(' ')}`;
+  const preprocessor = `-P${[compiler.path, ...compiler_arguments, '-E', '-xc'].join(' ')}`;
   const env = { ...compiler.env, ...spin.env };
   try {
     copyFileSync(MODEL, join(folder, 'model.pml'));
     const made = await run(spin.path, [preprocessor, ...defines, '-a', 'model.pml'], env);
     if (!existsSync(join(folder, 'pan.c'))) throw new Error(`Spin refuses the model:\n${made}`);
-    const options = ['-O2', '-w', '-DSAFETY', '-DCOLLAPSE', `-DMEMLIM=${MEMORY_MIB_MAX}`];
+    const options = [
+      searched === 'long' ? '-O2' : '-O0',
+      '-w',
+      '-DSAFETY',
+      '-DCOLLAPSE',
+      `-DMEMLIM=${MEMORY_MIB_MAX}`,
+    ];
     await run(compiler.path, [...compiler_arguments, ...options, '-o', 'pan', 'pan.c'], compiler.env);
     const began = performance.now();
     const report = await run('./pan', [`-m${DEPTH_MAX}`, '-w24'], {});
@@ -80,10 +87,6 @@ export async function explore(
 
 const MEMORY_MIB_MAX = 4000;
 const DEPTH_MAX = 300_000;
-
-function isTcc(compiler: Tool): boolean {
-  return compiler.path.endsWith('/tcc');
-}
 
 /** Output of a program, whatever it says in the end: Spin and what it makes return codes of no meaning. */
 function runIn(folder: string) {

@@ -1,0 +1,108 @@
+/** What may catch a bug: programs that end with 0 when nothing is wrong. Run in a copy of the tree that has the bug. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { REFUTED } from '../model/suite.ts';
+import type { Bug } from './bugs.ts';
+
+export type Layer = {
+  id: string;
+  says: string;
+  /** The program and its arguments; undefined: says nothing about this bug. */
+  command(bug: Bug, folder: string): readonly string[] | undefined;
+  /** What to run without any bug, to see that the layer is quiet then. */
+  control(bugs: readonly Bug[]): Bug | undefined;
+  /** Exit code that means "caught". */
+  caught: number;
+};
+
+const vitest = (...paths: string[]) => [
+  'node_modules/.bin/vitest',
+  ...['run', '--project', 'unit', '--bail', '1', ...paths],
+];
+const tsx = (...args: string[]) => ['node_modules/.bin/tsx', ...args];
+
+/** Where the program is the same for every bug. */
+const first = (bugs: readonly Bug[]) => bugs[0];
+
+export const LAYERS: readonly Layer[] = [
+  {
+    id: 'tests',
+    says: 'the tests beside the code (examples, properties, contracts), those that the bug names',
+    caught: 1,
+    control: (bugs) => ({ ...bugs[0], tests: [...new Set(bugs.flatMap(({ tests }) => tests))] }),
+    command: (bug) => vitest(...bug.tests),
+  },
+  {
+    id: 'model',
+    says: 'Spin refutes the model with the same mitigation taken out',
+    caught: 0,
+    // That nothing is refuted without one is what the model's own tests say.
+    control: () => undefined,
+    command: (bug) =>
+      bug.model && REFUTED.some(({ id }) => id === bug.model)
+        ? tsx('test/model/main.ts', '--only', bug.model)
+        : undefined,
+  },
+  {
+    id: 'twin',
+    says: 'the scripts against their pure twin, by random batches',
+    caught: 1,
+    control: first,
+    command: (bug) => (bug.file.startsWith('lua/') ? vitest('lua/twin.test.ts') : undefined),
+  },
+  {
+    id: 'sequences',
+    says: '60 random sequences of commands on real stores',
+    caught: 1,
+    control: first,
+    command: (_bug, folder) =>
+      existsSync(join(folder, 'test/sequences/main.ts'))
+        ? tsx('test/sequences/main.ts', '--runs', '60', '--seed', '11')
+        : undefined,
+  },
+  {
+    id: 'simulation',
+    says: '600 seeds of the simulation (the scripts are simulated there: bugs in them are none of its business)',
+    caught: 1,
+    control: first,
+    command: (bug, folder) =>
+      existsSync(join(folder, 'test/sim/main.ts')) && !/^(lua|engine|platform)\//.test(bug.file)
+        ? tsx('test/sim/main.ts', '--seeds', '600', '--from', '1')
+        : undefined,
+  },
+];
+
+export type Verdict = 'caught' | 'not caught' | 'no answer';
+
+export const LAYER_TIMEOUT_MS = 420_000;
+
+/** `no answer`: it neither ended as one that found something nor as one that did not, or took too long. */
+export function runLayer(
+  layer: Layer,
+  bug: Bug,
+  folder: string,
+): Promise<{ verdict: Verdict; seconds: number; said: string } | undefined> {
+  const command = layer.command(bug, folder);
+  if (!command) return Promise.resolve(undefined);
+  const began = performance.now();
+  return new Promise((resolve) => {
+    const [program, ...args] = command;
+    const child = spawn(join(folder, program), args, { cwd: folder, detached: true });
+    let said = '';
+    const hear = (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-20_000);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    // The group is asked to end, so that the stores it has started go with it.
+    const timer = setTimeout(() => child.pid && process.kill(-child.pid, 'SIGTERM'), LAYER_TIMEOUT_MS);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      const seconds = Math.round((performance.now() - began) / 1000);
+      const other = layer.caught === 1 ? 0 : 1;
+      const verdict = code === layer.caught ? 'caught' : code === other ? 'not caught' : 'no answer';
+      resolve({ verdict, seconds, said });
+    });
+  });
+}

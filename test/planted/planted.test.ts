@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { REFUTED } from '../model/suite.ts';
+import { BUGS } from './bugs.ts';
+import { table } from './results.ts';
+import { PROJECT, withBug } from './tree.ts';
+
+describe('every planted bug', () => {
+  test.for(BUGS)('$id: its text stands in $file', (bug) => {
+    const text = readFileSync(join(PROJECT, bug.file), 'utf8');
+    expect(withBug(text, bug)).not.toBe(text);
+  });
+
+  test('has a name of its own, and names settings of the model that there are', () => {
+    expect(new Set(BUGS.map(({ id }) => id)).size).toBe(BUGS.length);
+    const settings = REFUTED.map(({ id }) => id);
+    for (const { model } of BUGS) if (model) expect(settings).toContain(model);
+  });
+
+  test('has been caught by some layer, and the page tells by which', () => {
+    const results = JSON.parse(readFileSync(join(PROJECT, 'test/planted/results.json'), 'utf8'));
+    for (const { id } of BUGS) expect([id, ...Object.values(results[id]?.layers ?? {})]).toContain('caught');
+    expect(readFileSync(join(PROJECT, 'docs/planted-bugs.md'), 'utf8')).toContain(table(results));
+  });
+});
+
+test('a text that is gone, or stands there twice, is no bug that can be planted', () => {
+  const [bug] = BUGS;
+  expect(() => withBug('', bug)).toThrow('0 times');
+  expect(() => withBug(bug.find + bug.find, bug)).toThrow('2 times');
+});
