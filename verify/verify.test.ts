@@ -9,6 +9,7 @@ import { wantRebuild } from '../ledger/rebuild/begin-rebuild.ts';
 import { connect } from '../lua/testing/sale.ts';
 import type { Pool } from '../platform/postgres.ts';
 import { setHeartbeat, testLedger } from '../test/support/ledger.ts';
+import { asLedgerRole } from '../test/support/postgres.ts';
 import { type Rig, rig } from '../test/support/reconciler.ts';
 import { testRedis } from '../test/support/redis.ts';
 import { verifyFile } from './file.ts';
@@ -49,7 +50,7 @@ test('a sale that has seen everything is certified, and the file alone proves it
 async function byLedger(path: string) {
   const findings = createFindings();
   const { claim } = await verifyFile(path, findings);
-  const client = new pg.Client({ connectionString: ledger.url });
+  const client = new pg.Client({ connectionString: asLedgerRole(ledger.url, 'auditor') });
   await client.connect();
   try {
     const { events_since } = await verifyLedger(client, path, claim!, findings);

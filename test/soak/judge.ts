@@ -2,8 +2,16 @@
  * Judges a soak. The provider's own record is the witness of the money, apart from everything that the ledger says;
  * the ledger's books are held against their own equations. Returns what is wrong, a line each.
  */
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { auditOrdersById } from '../../ledger/audit-orders.ts';
+import { auditWholeSale } from '../../ledger/audit-sale.ts';
+import { writeCertificate } from '../../ledger/certificate/write-certificate.ts';
 import type { Testimony } from '../../payments/sandbox/witness.ts';
 import type { Pool } from '../../platform/postgres.ts';
+import { verifyFile } from '../../verify/file.ts';
+import { createFindings } from '../../verify/findings.ts';
 import { PRICE } from './plan.ts';
 
 type Row = {
@@ -66,7 +74,7 @@ export async function judge(db: Pool, told: Testimony): Promise<string[]> {
   const unknown = [...told.orders.keys()].filter((id) => id !== '' && !ids.has(id));
   if (unknown.length > 0)
     wrong.push(`the provider knows of orders that the ledger does not: ${unknown.join()}`);
-  return [...wrong, ...(await books(db))];
+  return [...wrong, ...(await books(db)), ...(await audited(db))];
 }
 
 /** Stock: every unit is sold, or came back, once. */
@@ -95,4 +103,34 @@ async function books(db: Pool): Promise<string[]> {
       ? []
       : [`sale ${sku.sale_no}: ${sku.left_hold} holds ended, not ${sku.orders}`]),
   ]);
+}
+
+/** What the audit finds, and the verifier in each sale's certificate as it stands. */
+async function audited(db: Pool): Promise<string[]> {
+  const wrong: string[] = [];
+  const { rows: orders } = await db.query<{ id: string }>('SELECT id FROM orders');
+  const ids = orders.map(({ id }) => id);
+  for (const { order_id, checks } of await auditOrdersById(db, ids, 3_600_000)) {
+    wrong.push(`${order_id}: the audit finds ${checks.join()}`);
+  }
+  const { rows: sales } = await db.query<{ sale_no: number }>('SELECT sale_no FROM sales');
+  const folder = mkdtempSync(join(tmpdir(), 'stampede-soak-'));
+  for (const { sale_no } of sales) {
+    for (const [check, { violations, examples }] of Object.entries(await auditWholeSale(db, sale_no))) {
+      if (violations > 0) wrong.push(`sale ${sale_no}: the audit finds ${check} of ${examples.join()}`);
+    }
+    const file = join(folder, `${sale_no}.jsonl`);
+    await writeCertificate({
+      ...{ pool: db, sale_no },
+      write: (bytes) => Promise.resolve(appendFileSync(file, bytes)),
+    });
+    const findings = createFindings();
+    await verifyFile(file, findings);
+    for (const { check, message } of findings.kept) {
+      // No Redis has ever seen these sales.
+      if (check !== 'gate' && check !== 'conservation') wrong.push(`sale ${sale_no}: ${check}: ${message}`);
+    }
+  }
+  rmSync(folder, { recursive: true });
+  return wrong;
 }
