@@ -668,7 +668,7 @@ BEGIN
       SELECT attrelid::regclass AS name, string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns
       FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
       WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND attnum > 0 AND NOT attisdropped
-        AND c.relname NOT IN ('psp_events', 'notices', 'quarantine', 'operator_requests', 'webhook_endpoints',
+        AND c.relname NOT IN ('psp_events', 'notices', 'quarantine', 'webhook_endpoints',
           'webhook_deliveries', 'webhook_replays')
         AND attname NOT IN ('salt', 'buyer', 'payment_method', 'shipping_address', 'contact', 'token', 'next_action')
       GROUP BY attrelid
