@@ -338,7 +338,9 @@ const movements: Record<string, Statement> = {
     if (!row) return 0;
     const now = scope.clock_ms();
     const first = row.beat_at === Number.NEGATIVE_INFINITY;
-    const up_since = first || row.beat_at >= now - 2 * period_ms ? row.up_since : now;
+    const up = first || row.beat_at >= now - 2 * period_ms ? row.up_since : now;
+    // A clock that was ahead, and is set back.
+    const up_since = Math.min(up, now);
     scope.put('heartbeat', 1, { up_since, beat_at: now, period_ms, grace_ms });
     scope.tx.changed = false;
     return 1;
