@@ -81,16 +81,18 @@ export async function runSequence(
       case 'reserve':
         return ask(command.engine, command.wishes, command.lost);
       case 'race': {
-        const outcomes = await Promise.all([shop.ask(0, command.one), shop.ask(1, command.other)]);
+        const asked = await Promise.all([shop.ask(0, command.one), shop.ask(1, command.other)]);
+        const outcomes = asked.flatMap((one) => one.outcomes);
+        const resent = asked.some((one) => one.resent);
         const seq = await redisSeq();
         const wishes = [...command.one, ...command.other];
-        const answers = wishes.map((wish, at) => ({ wish, outcome: outcomes.flat()[at] }));
+        const answers = wishes.map((wish, at) => ({ wish, outcome: outcomes[at] }));
         // Who was first is known by the answer alone: what is refused was asked before something was taken under
         // its key, what is replayed after.
         answers.sort((a, b) => turnOf(a.outcome) - turnOf(b.outcome));
         for (const { wish, outcome } of answers) {
           count(`race ${outcome.kind}`);
-          hear(journal, wish, outcome, seq, false);
+          hear(journal, wish, outcome, seq, resent);
         }
         return;
       }
@@ -170,12 +172,12 @@ export async function runSequence(
   }
 
   async function ask(engine: 0 | 1, wishes: readonly Wish[], lost: boolean): Promise<void> {
-    const outcomes = await shop.ask(engine, wishes, { lost });
+    const { outcomes, resent } = await shop.ask(engine, wishes, { lost });
     const seq = await redisSeq();
     for (const [i, wish] of wishes.entries()) {
       count(`reserve ${outcomes[i].kind}`);
       trace?.(`    ${wish.buyer}/${wish.key}: ${JSON.stringify(outcomes[i])}`);
-      hear(journal, wish, outcomes[i], seq, lost);
+      hear(journal, wish, outcomes[i], seq, resent);
     }
   }
 

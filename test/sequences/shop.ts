@@ -12,6 +12,7 @@ import { type GateAction, setGate } from '../../ledger/sales/set-gate.ts';
 import { topup } from '../../ledger/sales/topup.ts';
 import { gate, reduce } from '../../lua/scripts.ts';
 import type { Pool } from '../../platform/postgres.ts';
+import { RedisUnavailable } from '../../platform/redis.ts';
 import { hash16 } from '../support/ledger.ts';
 import { PRICE } from '../support/reconciler.ts';
 import { type Line, SKUS, type Wish } from './commands.ts';
@@ -24,7 +25,8 @@ export type Shop = {
   tenant: string;
   /** Once the sale is loaded. */
   open(): Promise<void>;
-  ask(engine: 0 | 1, wishes: readonly Wish[], options?: { lost?: boolean }): Promise<ReserveOutcome[]>;
+  /** One batch. `lost`: the first answer never arrives. */
+  ask(engine: 0 | 1, wishes: readonly Wish[], options?: { lost?: boolean }): Promise<Asked>;
   topup(key: number, lines: readonly Line[]): ReturnType<typeof topup>;
   /** Undefined: refused for now. */
   reduce(key: number, lines: readonly Line[]): Promise<Reduced | undefined>;
@@ -32,7 +34,13 @@ export type Shop = {
   gate(action: GateAction, ask: boolean): Promise<{ gate: string | undefined; taken: boolean }>;
 };
 
+/** `resent`: it was sent more than once, so an answer may be a replay of an earlier one that nobody heard. */
+export type Asked = { outcomes: ReserveOutcome[]; resent: boolean };
+
 export type Reduced = { kind: 'taken' | 'replay'; taken: Line[] } | { kind: 'key_reused' };
+
+/** Of an engine's request: a busy machine is no outage. */
+const PATIENCE_MS = 50_000;
 
 export const fingerprintOf = (wish: Wish): Buffer => hash16(JSON.stringify([wish.road, wish.lines]));
 
@@ -43,17 +51,22 @@ export async function createShop({ db, redis }: { db: Pool; redis: Redis }): Pro
     items: SKUS.map((sku) => ({ sku, name: sku, unit_price: PRICE, qty: UNITS })),
   });
   if (made.kind !== 'created') throw new Error(made.kind);
-  let engines: { sale: Sale; reserve: Reserve; loseAnswer: () => void }[] = [];
+  let engines: { sale: Sale; reserve: Reserve; sent: () => number; loseAnswer: () => void }[] = [];
 
   async function openEngine(): Promise<(typeof engines)[number]> {
-    const { connection, loseAnswer } = forgetful(redis);
+    const { connection, sent, loseAnswer } = forgetful(redis);
     const sale = await readSale(redis, tenant, 'sale');
     if (!sale) throw new Error('the sale is not loaded');
     const failed = (error: unknown) => {
       throw error;
     };
     const observe = { batch() {}, pending() {}, failed };
-    return { sale, reserve: createReserve({ redis: connection, observe }), loseAnswer };
+    return {
+      sale,
+      reserve: createReserve({ redis: connection, observe, deadline_ms: PATIENCE_MS }),
+      sent,
+      loseAnswer,
+    };
   }
 
   /** As engine/handlers/admin-stock.ts and admin-sales.ts do: what the sale refuses for its epoch goes again. */
@@ -62,7 +75,12 @@ export async function createShop({ db, redis }: { db: Pool; redis: Redis }): Pro
   ): Promise<R | undefined> {
     const { sale } = engines[0];
     for (;;) {
-      const reply = await send(sale);
+      const reply = await send(sale).catch((error: unknown) => {
+        // A busy machine: nobody heard the answer, and asking again is harmless.
+        if (!(error instanceof RedisUnavailable)) throw error;
+        return undefined;
+      });
+      if (!reply) continue;
       if (reply.kind !== 'refused') return reply;
       const refused = reply as unknown as { reason: string; epoch: number; generation: number };
       if (refused.reason !== 'epoch') return undefined;
@@ -75,18 +93,19 @@ export async function createShop({ db, redis }: { db: Pool; redis: Redis }): Pro
     async open() {
       engines = [await openEngine(), await openEngine()];
     },
-    ask(engine, wishes, { lost = false } = {}) {
-      const { sale, reserve, loseAnswer } = engines[engine];
+    async ask(engine, wishes, { lost = false } = {}) {
+      const { sale, reserve, loseAnswer, sent } = engines[engine];
       if (lost) loseAnswer();
-      return Promise.all(
-        wishes.map((wish) =>
-          reserve({
-            ...{ sale, buyer: wish.buyer, key: String(wish.key), fingerprint: fingerprintOf(wish) },
-            ...{ road: wish.road, lines: wish.lines, shipping_address: null, contact: null },
-            payment_method: wish.road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
-          }),
-        ),
+      const before = sent();
+      const asked = wishes.map((wish) =>
+        reserve({
+          ...{ sale, buyer: wish.buyer, key: String(wish.key), fingerprint: fingerprintOf(wish) },
+          ...{ road: wish.road, lines: wish.lines, shipping_address: null, contact: null },
+          payment_method: wish.road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
+        }),
       );
+      const outcomes = await Promise.all(asked);
+      return { outcomes, resent: sent() > before + 1 };
     },
     topup(key, items) {
       const fingerprint = hash16(JSON.stringify(items));
@@ -119,8 +138,9 @@ export async function createShop({ db, redis }: { db: Pool; redis: Redis }): Pro
 }
 
 /** The connection as an engine has it: told to, it loses the answer of the next script after it ran. */
-function forgetful(redis: Redis): { connection: Redis; loseAnswer: () => void } {
+function forgetful(redis: Redis): { connection: Redis; sent: () => number; loseAnswer: () => void } {
   let lose = false;
+  let sent = 0;
   const connection = new Proxy(redis, {
     get(target, name) {
       const value = Reflect.get(target, name) as unknown;
@@ -129,6 +149,7 @@ function forgetful(redis: Redis): { connection: Redis; loseAnswer: () => void } 
       return async (command: Parameters<Redis['sendCommand']>[0]) => {
         const losing = lose;
         lose = false;
+        sent += 1;
         const reply = await target.sendCommand(command);
         if (losing) throw new Error('Connection is closed.');
         return reply;
@@ -137,6 +158,7 @@ function forgetful(redis: Redis): { connection: Redis; loseAnswer: () => void } 
   });
   return {
     connection,
+    sent: () => sent,
     loseAnswer: () => {
       lose = true;
     },

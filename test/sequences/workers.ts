@@ -73,15 +73,18 @@ export function createWorker(world: Pick<World, 'redis'> & { db: Pool }, saleNo:
       if (still) return false;
       const { io } = process;
       if (interruption) io.arm(interruption);
-      const end = step(role).catch((error: unknown) => {
-        if (!io.dead()) throw error;
-      });
-      const result = await Promise.race([end.then(() => 'done'), io.paused().then(() => 'still')]);
+      const end = step(role).then(
+        () => 'done' as const,
+        (error: unknown) => {
+          if (io.dead()) return 'dead' as const;
+          // A busy machine: the loop of the role would try again.
+          if (isUnavailable(error) || error instanceof RedisUnavailable) return 'again' as const;
+          throw error;
+        },
+      );
+      const result = await Promise.race([end, io.paused().then(() => 'still' as const)]);
       if (result === 'still') {
-        still = end.catch((error: unknown) => {
-          // Its connection is gone, or its timer says that it waited too long: the loop of the role would try again.
-          if (!isUnavailable(error) && !(error instanceof RedisUnavailable)) throw error;
-        });
+        still = end;
         return false;
       }
       io.disarm();
@@ -89,7 +92,7 @@ export function createWorker(world: Pick<World, 'redis'> & { db: Pool }, saleNo:
         process = born();
         return false;
       }
-      return true;
+      return result === 'done';
     },
     async wake() {
       if (!still) return;

@@ -40,6 +40,10 @@ export async function kills({ times, seed, progress }: ProofOptions): Promise<Pr
       await server.kill();
     };
     let struck: Promise<void> | undefined;
+    let begun: () => void = () => {};
+    const beginning = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
     const lane = async () => {
       while (!over) {
         const key = `key-${keys++}`;
@@ -47,11 +51,14 @@ export async function kills({ times, seed, progress }: ProofOptions): Promise<Pr
         if (outcome.kind === 'accepted') new_keys.set(key, outcome.reservation);
         else unanswered += 1;
         // Others are on their way: it dies in the middle of them.
-        if (new_keys.size >= until) struck ??= strike();
+        if (new_keys.size >= until) {
+          struck ??= strike();
+          begun();
+        }
       }
     };
     const lanes = Promise.all(Array.from({ length: LANES }, lane));
-    while (!struck) await new Promise((resolve) => setImmediate(resolve));
+    await beginning;
     await struck;
     await server.start();
     await redisReady(admin, 60_000);

@@ -49,6 +49,9 @@ export type Proof = { what: string; done: Record<string, number>; wrong: string[
 
 export type ProofOptions = { times: number; seed: number; progress?: (line: string) => void };
 
+/** A busy machine is no outage. */
+const PATIENCE_MS = 60_000;
+
 /** An engine on a connection, and everything that it could not make sense of. */
 export async function engineOn(
   redis: Redis,
@@ -61,7 +64,7 @@ export async function engineOn(
   if (!sale) throw new Error('no sale');
   const failures: unknown[] = [];
   const observe = { batch() {}, pending() {}, failed: (error: unknown) => failures.push(error) };
-  return { sale, reserve: createReserve({ redis, observe }), failures };
+  return { sale, reserve: createReserve({ redis, observe, deadline_ms: PATIENCE_MS }), failures };
 }
 
 export function buyOne(reserve: Reserve, sale: Sale, key: string): Promise<ReserveOutcome> {

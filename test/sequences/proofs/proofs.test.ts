@@ -23,7 +23,7 @@ test(
 test(
   'SCRIPT FLUSH under load: nobody gets an error, each key has taken once',
   async () => {
-    const proof = await flushedScripts({ times: 2_000, seed }, 10);
+    const proof = await flushedScripts({ times: 2_000, seed }, 25);
     expect(proof).toMatchObject({ wrong: [], done: { requests: 2_000, units: 2_000 } });
     expect(proof.done.flushes).toBeGreaterThan(0);
   },
@@ -33,7 +33,7 @@ test(
 test(
   'every verb with arguments and keys that are wrong: whoever fails has written nothing',
   async () => {
-    const { wrong, done } = await verbFuzz({ times: 4_000, seed });
+    const { wrong, done } = await verbFuzz({ times: 3_000, seed });
     expect(wrong).toEqual([]);
     expect(done.errors).toBeGreaterThan(100);
     expect(done.changed).toBeGreaterThan(100);
