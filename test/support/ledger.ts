@@ -134,7 +134,7 @@ export async function stateOf(db: Pool, orderId: string): Promise<string> {
 export async function setHeartbeat(db: Pool, ago: { up_ms?: number; beat_ms?: number } = {}): Promise<void> {
   await db.query({
     text: `UPDATE heartbeat SET up_since = now() - $1 * interval '1 millisecond', beat_at = now() - $2 * interval '1 millisecond'`,
-    values: [ago.up_ms ?? 3_600_000, ago.beat_ms ?? 0],
+    values: [ago.up_ms ?? 3_600_000, ago.beat_ms ?? -3_600_000],
   });
 }
 
