@@ -63,13 +63,23 @@ export type WorldOptions = {
   orders?: number;
 };
 
-export async function startWorld({
-  redis_url,
-  database_url,
-  env,
-  orders = 24,
-}: WorldOptions): Promise<World> {
+export async function startWorld(options: WorldOptions): Promise<World> {
+  // What has been started, if the rest cannot be.
+  const begun: (() => unknown)[] = [];
+  try {
+    return await openWorld(options, begun);
+  } catch (error) {
+    await Promise.all(begun.map((end) => end()));
+    throw error;
+  }
+}
+
+async function openWorld(
+  { redis_url, database_url, env, orders = 48 }: WorldOptions,
+  begun: (() => unknown)[],
+): Promise<World> {
   const sandbox = await startTestSandbox();
+  begun.push(() => sandbox.stop());
   const port = await freePort();
   const secret = randomBytes(32).toString('hex');
   const settings = {
@@ -88,6 +98,7 @@ export async function startWorld({
       env: settings,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
+    begun.push(() => child.kill('SIGKILL'));
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         if (output.length < 1e7) output += chunk;
@@ -108,6 +119,7 @@ export async function startWorld({
   const revoke = lastWill([engine.pid ?? 0, reconciler.pid ?? 0]);
   const url = `http://127.0.0.1:${port}`;
   const db = new pg.Pool({ connectionString: database_url, max: 2 });
+  begun.push(() => db.end());
   const running = (child: ChildProcess) => child.exitCode === null && child.signalCode === null;
 
   const sign = createSigner({ key: secret, algorithm: 'HS256' });
