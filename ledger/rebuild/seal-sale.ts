@@ -102,6 +102,8 @@ export type SealedSale = {
 const PATIENCE_MS = 120_000;
 /** A session that reads a snapshot waits for Redis between two statements. */
 const IDLE_MS = 60_000;
+/** Enough to add up the units of a million buyers without a file. */
+const READ_MEMORY_MB = 128;
 
 /**
  * Seals, commits, and gives `work` the sealed state and a connection that reads in its snapshot. Throws CursorMoved
@@ -116,6 +118,7 @@ export function withSealedSale<T>(
   return withConnection(pool, async (reader) => {
     await reader.query(`SET statement_timeout = ${PATIENCE_MS}`);
     await reader.query(`SET idle_in_transaction_session_timeout = ${IDLE_MS}`);
+    await reader.query(`SET work_mem = '${READ_MEMORY_MB}MB'`);
     try {
       const sealed = await withConnection(pool, (client) => seal(client, reader, saleNo, seen));
       return await work(sealed, reader);
@@ -123,6 +126,7 @@ export function withSealedSale<T>(
       await reader.query('ROLLBACK');
       await reader.query('RESET statement_timeout');
       await reader.query('RESET idle_in_transaction_session_timeout');
+      await reader.query('RESET work_mem');
     }
   });
 }
