@@ -37,7 +37,7 @@ export const ADMIT_CROWD = 1_024;
 /** ... and if that goes on for so long, ms: a rush is over by then. */
 export const ADMIT_STANDING_MS = 1_000;
 /** While refusing, requests are let in during this part of a turn, ms, and it ends when turns have been shorter for ADMIT_CALM_MS. */
-export const ADMIT_TURN_MS = 40;
+export const ADMIT_TURN_MS = 20;
 export const ADMIT_CALM_MS = 2_000;
 
 /** How long a reservation request may wait before a batch carrying it takes nothing (`not_after`), ms. */
