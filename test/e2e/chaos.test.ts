@@ -13,7 +13,7 @@ test('eight faults in real processes, alone and in pairs: nothing lost, nothing 
   const { judgment, faults, load } = await chaos({
     ...{ seed: 8, faults_max: 8, duration_ms: 120_000, out, rate: 40, rate_max: 40 },
     classes: ['kill', 'stop', 'reset', 'one_way', 'script_flush', 'flushall', 'old_aof', 'torn_aof'],
-    ...{ sales: 2, sale_ms: 12_000, hold_seconds: 2, engines: 2, reconcilers: 2, patience_ms: 120_000 },
+    ...{ sales: 2, sale_ms: 12_000, hold_seconds: 2, engines: 2, reconcilers: 2, patience_ms: 180_000 },
     progress: (line) => told.push(line),
   });
   expect({ violations: judgment.violations, told }).toEqual({ violations: [], told });
@@ -23,4 +23,4 @@ test('eight faults in real processes, alone and in pairs: nothing lost, nothing 
   // Every rule had something to look at, but for those of deeds that may not have been drawn.
   const idle = Object.entries(judgment.checked).filter(([, count]) => count === 0);
   expect(idle.filter(([rule]) => rule !== 'refunds')).toEqual([]);
-}, 300_000);
+}, 480_000);
