@@ -53,7 +53,7 @@ export function interruptible(real: { db: Pool; redis: Redis }): Interruptible {
   let dead = false;
   let wake: (() => void) | undefined;
   let announce: (() => void) | undefined;
-  let standing_still: Promise<void> = new Promise(() => {});
+  let standing_still = NEVER;
 
   function sever(): void {
     for (const connection of held) {
@@ -78,6 +78,7 @@ export function interruptible(real: { db: Pool; redis: Redis }): Interruptible {
       announce?.();
     });
     wake = undefined;
+    standing_still = NEVER;
     if (connection?.severed) throw new Error('Connection terminated unexpectedly');
     if (!done) return call();
     if ('error' in done) throw done.error;
@@ -156,6 +157,8 @@ export function interruptible(real: { db: Pool; redis: Redis }): Interruptible {
     wake: () => wake?.(),
   };
 }
+
+const NEVER = new Promise<void>(() => {});
 
 function ignore(): void {}
 
