@@ -34,7 +34,10 @@ export function judgeMoment(world: World): void {
   const sale = ledger.row<SaleRow>('sales', SALE_NO);
   if (!cursor || !sale) return;
   const movements = ledger.rows<MovementRow>('movements');
-  for (const sku of ledger.rows<SkuRow>('skus')) {
+  const rebuilt = ledger.rows<RebuildLedgerRow>('rebuilds').find((row) => row.finished_at === null)?.phase;
+  // What is drained from a memory that is given up tells of movements that count no more, until the sale is sealed.
+  const given_up = rebuilt === 'draining' || rebuilt === 'sealing';
+  for (const sku of given_up ? [] : ledger.rows<SkuRow>('skus')) {
     let [to_available, from_held] = [0, 0];
     for (const m of movements) {
       if (m.sku !== sku.sku || (m.n !== null && m.n <= cursor.applied_n)) continue;
