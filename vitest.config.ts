@@ -1,6 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-const ALONE = 'test/{e2e,browser,load,model}/**/*.test.ts';
+const ALONE = 'test/{e2e,browser,load,model,planted}/**/*.test.ts';
 
 export default defineConfig({
   test: {

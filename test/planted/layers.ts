@@ -30,8 +30,12 @@ export const LAYERS: readonly Layer[] = [
     id: 'tests',
     says: 'the tests beside the code (examples, properties, contracts), those that the bug names',
     caught: 1,
-    control: (bugs) => ({ ...bugs[0], tests: [...new Set(bugs.flatMap(({ tests }) => tests))] }),
-    command: (bug) => vitest(...bug.tests),
+    control: (bugs) => ({
+      ...bugs[0],
+      named: undefined,
+      tests: [...new Set(bugs.flatMap(({ tests }) => tests))],
+    }),
+    command: (bug) => vitest(...bug.tests, ...(bug.named ? ['-t', bug.named] : [])),
   },
   {
     id: 'model',
@@ -53,22 +57,22 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     id: 'sequences',
-    says: '60 random sequences of commands on real stores',
+    says: '40 random sequences of commands on real stores',
     caught: 1,
     control: first,
     command: (_bug, folder) =>
       existsSync(join(folder, 'test/sequences/main.ts'))
-        ? tsx('test/sequences/main.ts', '--runs', '60', '--seed', '11')
+        ? tsx('test/sequences/main.ts', '--runs', '40', '--seed', '11')
         : undefined,
   },
   {
     id: 'simulation',
-    says: '600 seeds of the simulation (the scripts are simulated there: bugs in them are none of its business)',
+    says: '300 seeds of the simulation (scripts and SQL are simulated there: bugs in them are none of its business)',
     caught: 1,
     control: first,
     command: (bug, folder) =>
-      existsSync(join(folder, 'test/sim/main.ts')) && !/^(lua|engine|platform)\//.test(bug.file)
-        ? tsx('test/sim/main.ts', '--seeds', '600', '--from', '1')
+      existsSync(join(folder, 'test/sim/main.ts')) && !/^(lua|ledger|engine|platform)\//.test(bug.file)
+        ? tsx('test/sim/main.ts', '--seeds', '300', '--from', '1')
         : undefined,
   },
 ];
@@ -77,12 +81,16 @@ export type Verdict = 'caught' | 'not caught' | 'no answer';
 
 export const LAYER_TIMEOUT_MS = 420_000;
 
+export type Answer = {
+  verdict: Verdict;
+  seconds: number;
+  said: string;
+  /** The first test that failed, or what a layer prints of what it found. */
+  by: string | undefined;
+};
+
 /** `no answer`: it neither ended as one that found something nor as one that did not, or took too long. */
-export function runLayer(
-  layer: Layer,
-  bug: Bug,
-  folder: string,
-): Promise<{ verdict: Verdict; seconds: number; said: string } | undefined> {
+export function runLayer(layer: Layer, bug: Bug, folder: string): Promise<Answer | undefined> {
   const command = layer.command(bug, folder);
   if (!command) return Promise.resolve(undefined);
   const began = performance.now();
@@ -102,7 +110,13 @@ export function runLayer(
       const seconds = Math.round((performance.now() - began) / 1000);
       const other = layer.caught === 1 ? 0 : 1;
       const verdict = code === layer.caught ? 'caught' : code === other ? 'not caught' : 'no answer';
-      resolve({ verdict, seconds, said });
+      resolve({ verdict, seconds, said, by: verdict === 'caught' ? firstFailure(said) : undefined });
     });
   });
+}
+
+function firstFailure(said: string): string | undefined {
+  const escaped = String.fromCharCode(27);
+  const plain = said.replaceAll(new RegExp(`${escaped}\\[[0-9;]*m`, 'g'), '');
+  return plain.match(/^ *FAIL +unit +(.+)$/m)?.[1]?.trim();
 }

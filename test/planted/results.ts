@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUGS, type Bug } from './bugs.ts';
-import { LAYERS, type Verdict } from './layers.ts';
+import { type Answer, LAYERS, type Verdict } from './layers.ts';
 import { PROJECT } from './tree.ts';
 
 const FILE = join(PROJECT, 'test/planted/results.json');
@@ -12,7 +12,10 @@ const BEGIN = '<!-- table: npm run planted -->';
 const END = '<!-- end of table -->';
 
 /** By bug, by layer. `bug`: hash of the replacement, so that a changed one is run again. */
-export type Results = Record<string, { bug: string; layers: Record<string, Verdict> }>;
+export type Results = Record<
+  string,
+  { bug: string; layers: Record<string, Verdict>; by?: Record<string, string> }
+>;
 
 export function readResults(): Results {
   return existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : {};
@@ -23,11 +26,12 @@ export function hashOf({ file, find, replace }: Bug): string {
 }
 
 /** Two runs may write at the same time, each about other layers: what is there is read again. */
-export function note(bug: Bug, layer: string, verdict: Verdict): void {
+export function note(bug: Bug, layer: string, { verdict, by }: Pick<Answer, 'verdict' | 'by'>): void {
   const results = readResults();
   const hash = hashOf(bug);
   if (results[bug.id]?.bug !== hash) results[bug.id] = { bug: hash, layers: {} };
   results[bug.id].layers[layer] = verdict;
+  if (by) results[bug.id].by = { ...results[bug.id].by, [layer]: by };
   writeFileSync(FILE, `${JSON.stringify(results, null, 2)}\n`);
 }
 
