@@ -10,7 +10,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { FollowedSale } from '../../ledger/stream/cursor.ts';
-import type { StreamEntry } from '../../lua/entries.ts';
+import { entryDigest, type StreamEntry, UndecodableEntry } from '../../lua/entries.ts';
 import { hasStream, readEntries } from '../../lua/rebuild-scripts.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { firstOrders } from '../ingest/first-orders.ts';
@@ -59,8 +59,19 @@ export async function drainSale(
 /** Is another entry at the cursor than the one the ledger has read? */
 async function hasParted(redis: Redis, sale: FollowedSale): Promise<boolean> {
   if (sale.seq === 0 || sale.seq === sale.start_seq) return false;
-  const [entry] = await readEntries(redis, placeOf(sale), { after_seq: sale.seq - 1, count: 1 });
-  return entry?.seq === sale.seq && sale.digest !== null && !sale.digest.equals(entry.digest);
+  const digest = await digestAt(redis, sale);
+  return digest !== undefined && sale.digest !== null && !sale.digest.equals(digest);
+}
+
+/** Undefined: there is no entry at the cursor. One that an operator has passed can't be read, but has its digest. */
+async function digestAt(redis: Redis, sale: FollowedSale): Promise<Buffer | undefined> {
+  try {
+    const [entry] = await readEntries(redis, placeOf(sale), { after_seq: sale.seq - 1, count: 1 });
+    return entry?.seq === sale.seq ? entry.digest : undefined;
+  } catch (error) {
+    if (!(error instanceof UndecodableEntry)) throw error;
+    return error.seq === sale.seq ? entryDigest(error.raw) : undefined;
+  }
 }
 
 async function drain(
@@ -90,7 +101,15 @@ async function salvage(
   let current = sale;
   const place = { ...placeOf(sale), generation };
   for (let after_seq = 0; ; ) {
-    const read = await readEntries(deps.redis, place, { after_seq, count: READ_ENTRIES });
+    let read: StreamEntry[];
+    try {
+      read = await readEntries(deps.redis, place, { after_seq, count: READ_ENTRIES });
+    } catch (error) {
+      // Behind the cursor an operator has passed it before.
+      if (!(error instanceof UndecodableEntry) || error.seq > sale.seq) throw error;
+      after_seq = error.seq;
+      continue;
+    }
     if (read.length === 0) return current;
     const entries = firstOrders(read);
     after_seq = entries[entries.length - 1].seq;

@@ -13,6 +13,7 @@ import { connectRedis, redisReady } from '../../platform/redis.ts';
 import { hash16, pastDeadline, setHeartbeat, testLedger } from '../../test/support/ledger.ts';
 import { type Rig, rig } from '../../test/support/reconciler.ts';
 import { type OwnRedis, startOwnRedis } from '../../test/support/redis.ts';
+import { passEntry } from '../quarantine/pass-entry.ts';
 import { placeOf } from '../sale-place.ts';
 
 let ledger: Awaited<ReturnType<typeof testLedger>>;
@@ -199,5 +200,37 @@ describe('a sale that is well', () => {
     expect(await redis.pttl(stream)).toBeGreaterThan(0);
     // An engine that knows the old epoch is told the new one.
     expect((await sale.reserve([{}], { epoch: old.epoch })).refused).toBe('epoch');
+  });
+});
+
+describe('an entry that cannot be read', () => {
+  test('stops a rebuild until an operator passes it; then it goes on, and what comes behind comes in', async () => {
+    const sale = await openSale();
+    const row = await sale.sale();
+    const k = saleKeys(placeOf(row));
+    const seq = Number(await redis.hget(k.record, 'seq')) + 1;
+    await redis.xadd(k.stream, `${seq}-0`, 'v', 'reserve', 'h', 'nonsense');
+    await redis.hset(k.record, 'seq', seq);
+    const { order_ids } = await sale.reserve([{ key: 'k', buyer: 'x' }]);
+    await wantRebuild(db, sale.sale_no, { reason: 'operator', actor: 'me' });
+    sale.follower.lookAgain();
+    for (let step = 0; step < 4; step++) await sale.follower.step();
+    expect(await sale.sale()).toMatchObject({
+      fenced_reason: 'undecodable_entry',
+      seq: seq - 1,
+      generation: 1,
+    });
+    expect((await sale.reserve([{}])).refused).toBe('recovering');
+    expect(await lastRebuild(sale)).toMatchObject({
+      attempts: 1,
+      error: 'undecodable_entry',
+      finished_at: null,
+    });
+    const entry = { tenant: row.tenant, sale: row.sale, seq, actor: 'ops' };
+    expect(await passEntry({ db, redis }, entry)).toEqual({ kind: 'passed' });
+    await sale.settle();
+    expect(await sale.sale()).toMatchObject({ fenced_reason: null, generation: 2 });
+    expect(await sale.reserve([{ key: 'k', buyer: 'x' }])).toEqual({ statuses: 'r', order_ids });
+    await balances(sale);
   });
 });
