@@ -11,7 +11,7 @@ const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
 let world: World;
 beforeAll(async () => {
   world = await startWorld({ redis_url: inject('redisUrl'), database_url: await testDatabase() });
-});
+}, 300_000);
 afterAll(() => world.stop());
 
 describe('the engine, asked at random', () => {

@@ -51,6 +51,8 @@ export const SKUS = ['a', 'b', 'c'] as const;
 export const STOCK: Readonly<Record<string, number>> = { a: 1_000_000, b: 200_000, c: 40 };
 export const BUYERS = 60;
 
+/** Longer than any run: what is nobody's doing must not change by itself. */
+const DAY_SECONDS = 24 * 3_600;
 const shipping_address = { name: 'Ada', line1: '1', city: 'London', postal_code: '1', country: 'GB' };
 
 const MAIN = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -124,7 +126,7 @@ async function openWorld(
 
   const sign = createSigner({ key: secret, algorithm: 'HS256' });
   const started_s = Math.floor(Date.now() / 1000);
-  const exp = started_s + 24 * 3_600;
+  const exp = started_s + DAY_SECONDS;
   const tokenOf = (tenant: string) => {
     const made = new Map<string, string>();
     return (sub: string, role: Role) => {
@@ -161,10 +163,10 @@ async function openWorld(
       return (await ask(admin, '/v1/admin/sales', { id, currency: 'USD', items, ...change })).id;
     };
     const sales = await Promise.all([
-      sell({ limit_per_buyer: 0 }),
+      sell({ limit_per_buyer: 0, hold_seconds: DAY_SECONDS }),
       sell({ limit_per_buyer: 3 }),
       sell({ limit_per_buyer: 0, hold_seconds: 2 }),
-      sell({ limit_per_buyer: 0, capture: 'on_shipment' }),
+      sell({ limit_per_buyer: 0, hold_seconds: DAY_SECONDS, capture: 'on_shipment' }),
     ]);
     const gated = await Promise.all([sell({}), sell({ limit_per_buyer: 0 }), sell({})]);
     const made: Shop['orders'] = [];
@@ -186,6 +188,7 @@ async function openWorld(
 
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as Document;
   const [shop, stranger] = await Promise.all([openShop('fuzz'), openShop('other')]);
+  await untilPaid(db, stranger.tenant, orders);
 
   return {
     ...{ url, port, secret, started_s, shop, stranger, db },
@@ -212,4 +215,18 @@ async function openWorld(
       await sandbox.stop();
     },
   };
+}
+
+/** The orders on their way are where they go by themselves. */
+async function untilPaid(db: pg.Pool, tenant: string, orders: number): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    const { rows } = await db.query(
+      `SELECT count(*)::int AS orders, count(*) FILTER (WHERE road = 'checkout' AND state <> 'confirmed')::int AS waiting
+         FROM orders WHERE tenant = $1`,
+      [tenant],
+    );
+    if (rows[0].orders === orders && rows[0].waiting === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error('orders of the other shop are not paid');
 }
