@@ -61,7 +61,8 @@ export function hear(
   }
   if (sure && outcome.kind !== 'accepted' && outcome.kind !== 'sale_recovering')
     throw broken(`a retry is answered ${outcome.kind}`);
-  if (outcome.kind === 'idempotency_key_reused' && !known) throw broken('its key was never used');
+  // Sent again, a batch that has one key twice finds there what its first run took for the second.
+  if (outcome.kind === 'idempotency_key_reused' && !known && !lost) throw broken('its key was never used');
   if (['unavailable', 'overloaded', 'unknown_sku'].includes(outcome.kind)) throw broken(outcome.kind);
   if (outcome.kind === 'sale_closed' || outcome.kind === 'sale_paused') {
     if (journal.selling.may === 'yes') throw broken(`${outcome.kind}, and no operator has stopped the sale`);
