@@ -15,7 +15,7 @@ import type { Certificate } from './summary.ts';
 
 const IDS_A_PAGE = 5_000;
 const ORDERS_A_PAGE = 2_000;
-const BATCHES_A_PAGE = 20;
+const BATCHES_A_PAGE = 2;
 
 const FIRST = {
   name: 'evidence_first',
