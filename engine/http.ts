@@ -351,6 +351,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   if (guard) {
+    // biome-ignore lint/suspicious/useIterableCallbackReturn: it looks at connections, and filters no array
     app.filter((res, count) => {
       if (Number(count) < 0) guard.closed();
       else if (!guard.opened(Buffer.from(res.getRemoteAddressAsText()).toString())) res.close();
