@@ -132,13 +132,23 @@ export function judgeEnd(world: World, books: Books): void {
   judgePayments(world);
   judgeGate(world);
   for (const { buyer, key } of world.altered) {
-    world.violate(`3: another request under ${key} of ${buyer} was not refused`);
+    const lost = books.acks.some(
+      (ack) => ack.buyer === buyer && ack.key === key && wasLost(world, books, ack),
+    );
+    if (!lost) world.violate(`3: another request under ${key} of ${buyer} was not refused`);
   }
 }
 
+/** Redis forgot the request before the ledger had heard of it, and took another one under its key: the key was new again. */
+function wasLost(world: World, { forgot }: Books, { order_id }: Ack): boolean {
+  const id = requestOf(order_id);
+  return forgot && world.taken.filter((event) => event.kind === 'taken' && event.id === id).length > 1;
+}
+
 /** 2 and 3. Where Redis forgot, what it alone knew may be gone; the same key may then be answered anew. */
-function judgeOrders(world: World, { acks, forgot }: Books): void {
+function judgeOrders(world: World, books: Books): void {
   const { ledger } = world;
+  const { acks, forgot } = books;
   for (const order of ledger.rows<OrderRow>('orders')) {
     if (order.state === 'rejected') world.violate(`2: order ${name(order.id)} did not fit`);
   }
@@ -146,7 +156,7 @@ function judgeOrders(world: World, { acks, forgot }: Books): void {
   for (const ack of acks) {
     const order = ledger.row<OrderRow>('orders', ack.order_id);
     if (!order && !forgot) world.violate(`2: order ${name(ack.order_id)} was acknowledged and is not there`);
-    if (order && (order.total !== ack.total || order.buyer !== ack.buyer))
+    if (order && (order.total !== ack.total || order.buyer !== ack.buyer) && !wasLost(world, books, ack))
       world.violate(`2: order ${name(ack.order_id)} is another one than was acknowledged`);
     const key = `${ack.buyer} ${ack.key}`;
     const known = first.get(key);
@@ -158,9 +168,7 @@ function judgeOrders(world: World, { acks, forgot }: Books): void {
   for (const event of world.taken) {
     if (event.kind === 'taken') takes.set(event.id, (takes.get(event.id) ?? 0) + 1);
   }
-  const ids = new Set(
-    ledger.rows<OrderRow>('orders').map(({ id }) => Buffer.from(id, 'base64url').toString('latin1', 8)),
-  );
+  const ids = new Set(ledger.rows<OrderRow>('orders').map(({ id }) => requestOf(id)));
   for (const [id, count] of takes) {
     if (forgot) continue;
     if (count > 1) world.violate(`3: request ${short(id)} took ${count} times`);
@@ -257,5 +265,8 @@ function judgeGate(world: World): void {
       world.violate(`7: request ${short(event.id)} took before the sale opened`);
   }
 }
+
+/** The request's hash, as Redis knows it, out of an order id. */
+const requestOf = (order_id: string): string => Buffer.from(order_id, 'base64url').toString('latin1', 8);
 
 const name = (order_id: string): string => order_id.slice(11, 17);
