@@ -130,7 +130,7 @@ export function judgeEnd(world: World, books: Books): void {
   judgeOrders(world, books);
   judgeStock(world, books);
   judgePayments(world);
-  judgeGate(world);
+  judgeGate(world, books);
   for (const { buyer, key } of world.altered) {
     const lost = books.acks.some(
       (ack) => ack.buyer === buyer && ack.key === key && wasLost(world, books, ack),
@@ -254,11 +254,16 @@ function judgePayments(world: World): void {
   }
 }
 
-/** 7: what Redis did, in its order. */
-function judgeGate(world: World): void {
+/**
+ * 7: what Redis did, in its order. A gate that is set twice in a row was forgotten in between: it counts from the second time,
+ * when the ledger had it sent again.
+ */
+function judgeGate(world: World, { forgot }: Books): void {
+  const gates = world.taken.filter((event) => event.kind === 'gate');
+  const forgotten = new Set(gates.filter((event, i) => forgot && gates[i + 1]?.gate === event.gate));
   let gate = world.ledger.row<SaleRow>('sales', SALE_NO)?.opens_at ? 'scheduled' : 'open';
   for (const event of world.taken) {
-    if (event.kind === 'gate') gate = event.gate;
+    if (event.kind === 'gate' && !forgotten.has(event)) gate = event.gate;
     if (event.kind === 'taken' && (gate === 'paused' || gate === 'closed'))
       world.violate(`7: request ${short(event.id)} took although the sale was ${gate}`);
     if (event.kind === 'taken' && gate === 'scheduled' && event.early)
