@@ -255,16 +255,19 @@ function judgePayments(world: World): void {
 }
 
 /**
- * 7: what Redis did, in its order. A gate that is set twice in a row was forgotten in between: it counts from the second time,
- * when the ledger had it sent again.
+ * 7: what Redis did, in its order. A gate that is shut twice in a row was forgotten in between: it counts from the second
+ * time, when the ledger had it sent again.
  */
 function judgeGate(world: World, { forgot }: Books): void {
   const gates = world.taken.filter((event) => event.kind === 'gate');
-  const forgotten = new Set(gates.filter((event, i) => forgot && gates[i + 1]?.gate === event.gate));
+  const shut = (gate: string) => gate === 'paused' || gate === 'closed';
+  const forgotten = new Set(
+    gates.filter((event, i) => forgot && shut(event.gate) && gates[i + 1]?.gate === event.gate),
+  );
   let gate = world.ledger.row<SaleRow>('sales', SALE_NO)?.opens_at ? 'scheduled' : 'open';
   for (const event of world.taken) {
     if (event.kind === 'gate' && !forgotten.has(event)) gate = event.gate;
-    if (event.kind === 'taken' && (gate === 'paused' || gate === 'closed'))
+    if (event.kind === 'taken' && shut(gate))
       world.violate(`7: request ${short(event.id)} took although the sale was ${gate}`);
     if (event.kind === 'taken' && gate === 'scheduled' && event.early)
       world.violate(`7: request ${short(event.id)} took before the sale opened`);
