@@ -49,10 +49,11 @@ export function createBank(
     clearTimeout(timers.get(id));
     timers.set(
       id,
-      setTimeout(
-        () => void Promise.resolve(store.byId(id)).then((payment) => payment && goOn(payment)),
-        wait_ms,
-      ),
+      setTimeout(() => {
+        // A timer may be a millisecond early by this clock, and a long wait goes in pieces.
+        if (Date.now() < at_ms) goOnAt(id, at_ms);
+        else void Promise.resolve(store.byId(id)).then((payment) => payment && goOn(payment));
+      }, wait_ms),
     );
   }
 
