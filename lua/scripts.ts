@@ -266,14 +266,17 @@ export async function load(
   redis: Redis,
   sale: SaleToken,
   fields: SaleFields,
+  /** How many SKUs `loadItems` has written. */
+  items: number,
   timeout_ms = REDIS_CALL_TIMEOUT_MS,
-): Promise<'loaded' | 'exists'> {
+): Promise<'loaded' | 'exists' | 'incomplete'> {
   const k = saleKeys(sale);
   await withTimeout(redis.set(routeKey(fields.route), `${sale.tenant}:${sale.sale}`), timeout_ms);
   const flat_fields = flatFields(fields);
-  const args = [sale.epoch, sale.generation, ...flat_fields];
-  const reply = await runScript(redis, SCRIPTS.load, [k.record, k.stream], args, timeout_ms);
-  return text(reply[0]) as 'loaded' | 'exists';
+  const keys = [k.record, k.stream, k.available, k.held, k.catalog];
+  const args = [sale.epoch, sale.generation, items, ...flat_fields];
+  const reply = await runScript(redis, SCRIPTS.load, keys, args, timeout_ms);
+  return text(reply[0]) as 'loaded' | 'exists' | 'incomplete';
 }
 
 // fence, verify, read ---------------------------------------------------------------------------

@@ -36,7 +36,7 @@ export async function openTestSale(redis: Redis, options: TestSaleOptions): Prom
     token,
     options.items.map(({ sku, qty }, position) => ({ sku, position, name: sku, unit_price: 100, qty })),
   );
-  await load(redis, token, {
+  const fields = {
     gate: options.gate ?? 'open',
     gate_version: 1,
     opens_at_ms: options.opens_at_ms ?? 0,
@@ -46,7 +46,8 @@ export async function openTestSale(redis: Redis, options: TestSaleOptions): Prom
     salt,
     route,
     currency: 'USD',
-  });
+  };
+  await load(redis, token, fields, options.items.length);
   if (options.unverified) return { token, route, salt, redis };
   return { token: { ...token, epoch: await openVerified(redis, token, route) }, route, salt, redis };
 }

@@ -100,6 +100,18 @@ describe('a new sale', () => {
     await expectRight(sale);
   });
 
+  test('whose SKUs Redis forgot before it had the record, or has others of, is loaded again and whole', async () => {
+    const sale = await rig({ db, redis });
+    const k = saleKeys(placeOf(await sale.sale()));
+    // As if of another ledger's sale of this name, which never got its record.
+    await redis.hset(k.available, 'left over', 5);
+    expect(await sale.follower.step()).toBe('more');
+    expect(await redis.exists(k.record, k.available, k.held, k.catalog)).toBe(0);
+    await sale.settle();
+    expect(await redis.hgetall(k.available)).toEqual({ a: '100', b: '100' });
+    expect((await sale.reserve([{}])).statuses).toBe('a');
+  });
+
   test('of thousands of SKUs is loaded whole, and a top-up before it is loaded comes after', async () => {
     const items = Array.from({ length: 2_500 }, (_, i) => ({ sku: `sku-${i}`, qty: i }));
     const sale = await rig({ db, redis, items });

@@ -14,12 +14,13 @@ import type { Queryable } from '../../platform/postgres.ts';
 import { withTimeout } from '../../platform/redis.ts';
 import { placeOf } from '../sale-place.ts';
 
-/** `foreign`: Redis holds a sale of this name that is not ours. */
+/** `foreign`: Redis holds a sale of this name that is not ours. `incomplete`: Redis
+ * had lost SKUs before it had the record, or others lay there; it has none now, begin again. */
 export async function loadSale(
   deps: { db: Queryable; redis: Redis },
   sale: FollowedSale,
   now_ms = Date.now(),
-): Promise<'loaded' | 'foreign'> {
+): Promise<'loaded' | 'foreign' | 'incomplete'> {
   const { db, redis } = deps;
   const token = { ...placeOf(sale), epoch: Math.max(sale.epoch, now_ms) };
   const items = await loadRows(db, sale.sale_no);
@@ -27,7 +28,7 @@ export async function loadSale(
     const step = await loadItems(redis, token, items.slice(at, at + LOAD_ITEMS_MAX));
     if (step === 'exists') break;
   }
-  await load(redis, token, {
+  const fields = {
     gate: sale.gate,
     gate_version: sale.gate_version,
     opens_at_ms: sale.opens_at_ms,
@@ -37,7 +38,8 @@ export async function loadSale(
     salt: sale.salt,
     route: sale.route,
     currency: sale.currency,
-  });
+  };
+  if ((await load(redis, token, fields, items.length)) === 'incomplete') return 'incomplete';
   // What is there now may be from an earlier try, or not ours at all.
   const record_key = saleKeys(token).record;
   const record = await withTimeout(

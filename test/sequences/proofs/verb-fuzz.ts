@@ -127,7 +127,7 @@ async function validCalls(
     () => reduce(recorder, token, { id, fingerprint: id, request_id: 'r', items }, window.now_ms),
     () => gate(recorder, token, { version: 2, gate: 'paused' }),
     () => loadItems(recorder, other, [{ sku: 'a', position: 0, name: 'a', unit_price: 1, qty: 5 }]),
-    () => load(recorder, other, fields),
+    () => load(recorder, other, fields, 1),
     () => fence(recorder, token),
     () =>
       verifyOpen(

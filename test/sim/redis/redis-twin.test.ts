@@ -168,7 +168,7 @@ async function run(side: Side, c: Command, now_ms: number, limit: number): Promi
     case 'open':
       return open(side, c.stale);
     case 'load again':
-      return load(redis, token, fields(limit));
+      return load(redis, token, fields(limit), 2);
     case 'rebuild':
       return rebuild(side, token, c.wrong, now_ms, limit);
   }
@@ -243,7 +243,7 @@ test(`the same answers and the same memory (${RUNS} sequences)`, { timeout: 300_
             qty: 6,
           }));
           await loadItems(side.redis, token, items);
-          await load(side.redis, token, fields(limit));
+          await load(side.redis, token, fields(limit), items.length);
           await open(side);
         }
         for (const c of commands) {

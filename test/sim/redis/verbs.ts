@@ -335,14 +335,19 @@ const gate: Verb = (context, KEYS, ARGV) => {
 };
 
 const load: Verb = ({ keys, now_ms }, KEYS, ARGV) => {
-  const [record_key, stream_key] = KEYS;
+  const [record_key, stream_key, ...staged] = KEYS;
   if (keys.hashes.has(record_key)) return reply('exists');
+  const incomplete = staged.some((key) => (keys.hashes.get(key)?.size ?? 0) !== Number(ARGV[2]));
+  if (incomplete) {
+    for (const key of staged) keys.hashes.delete(key);
+    return reply('incomplete');
+  }
   const record = hashAt(keys, record_key);
   append(keys, stream_key, 1, 'load', { at: now_ms, n: 0, ...told([], record, record) });
   record.set('epoch', latin1(ARGV[0])).set('generation', latin1(ARGV[1]));
   record.set('identity', '').set('recovery', 'recovering');
   record.set('seq', '1').set('applied_n', '0').set('earliest_ms', '0');
-  for (let i = 2; i < ARGV.length; i += 2) record.set(latin1(ARGV[i]), ARGV[i + 1]);
+  for (let i = 3; i < ARGV.length; i += 2) record.set(latin1(ARGV[i]), ARGV[i + 1]);
   return reply('loaded');
 };
 
