@@ -4,7 +4,7 @@
  *
  *     npm run bench:rebuild -- --reservations 1000000
  */
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +15,7 @@ import { startRedis } from '../platform/local/redis-server.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis, redisReady } from '../platform/redis.ts';
 import { PRICE, rig } from '../test/support/reconciler.ts';
+import { cpuSeconds } from './lab/cpu.ts';
 import { fillLedger } from './rebuild/fill-ledger.ts';
 
 const HELP = `Usage: npm run bench:rebuild -- [--reservations 1000000] [--lines 1] [--limit 2]
@@ -159,22 +160,6 @@ try {
   rmSync(dir, { recursive: true, force: true });
 }
 process.exit(failed ? 1 : 0);
-
-/** Of a process and its children that live, from /proc, s. */
-function cpuSeconds(pid: number): number {
-  let ticks = 0;
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      if (Number(name) === pid || Number(fields[1]) === pid) ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return ticks / 100;
-}
 
 function at(sorted: readonly number[], share: number): number {
   return Number((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(2));

@@ -8,6 +8,7 @@ import { installJobs } from '../payments/jobs/install.ts';
 import { removePostgres, startPostgres } from '../platform/local/postgres-server.ts';
 import { createPool } from '../platform/postgres.ts';
 import { lastWill } from '../test/support/last-will.ts';
+import { type Spread, spread } from './lab/spread.ts';
 import { HELP, type Options, parseOptions, UsageError } from './saga/options.ts';
 import { type Contestant, type RunOptions, type RunResult, runOnce } from './saga/run.ts';
 import type { Tuning } from './saga/worker-settings.ts';
@@ -106,9 +107,9 @@ function report(
       pairs: options.pairs,
       skus: options.skus,
     },
-    saga_orders_per_s: spread(right(saga).map((one) => one.orders_per_s)),
-    baseline_orders_per_s: spread(right(baseline).map((one) => one.orders_per_s)),
-    ratio: spread(ratios),
+    saga_orders_per_s: rounded(right(saga).map((one) => one.orders_per_s)),
+    baseline_orders_per_s: rounded(right(baseline).map((one) => one.orders_per_s)),
+    ratio: rounded(ratios),
     /** By CPU time of all processes: what others do on the machine meanwhile hardly changes it. */
     cpu_ratio: ratio(cpuTotal(right(baseline)), cpuTotal(right(saga))),
     saga_cpu_us: cpuMedians(right(saga)),
@@ -122,7 +123,7 @@ function report(
     return;
   }
   const total = (results: RunResult[]) => cpuTotal(right(results)) ?? '-';
-  const words = (of: ReturnType<typeof spread>) => (of ? `${of.median} (${of.min} to ${of.max})` : '-');
+  const words = (of: ReturnType<typeof rounded>) => (of ? `${of.median} (${of.min} to ${of.max})` : '-');
   console.log(`saga       ${words(result.saga_orders_per_s)} orders/s`);
   console.log(`baseline   ${words(result.baseline_orders_per_s)} orders/s`);
   console.log(`ratio      ${words(result.ratio)}, pair by pair`);
@@ -132,27 +133,24 @@ function report(
 /** CPU of all processes for one order, us: the median run's. */
 function cpuTotal(results: RunResult[]): number | undefined {
   const sums = results.map(({ cpu_us }) => cpu_us.worker + cpu_us.postgres + cpu_us.sandbox);
-  return spread(sums)?.median;
+  return rounded(sums)?.median;
 }
 
 function ratio(a: number | undefined, b: number | undefined): number | null {
   return a && b ? Number((a / b).toFixed(1)) : null;
 }
 
-/** Median with the extremes; null of nothing. */
-function spread(values: number[]): { median: number; min: number; max: number } | null {
-  if (values.length === 0) return null;
-  const sorted = [...values].sort((a, b) => a - b);
+/** Median with the extremes, rounded for a reader; null of nothing. */
+function rounded(values: number[]): Spread | null {
+  const of = spread(values);
   const round = (value: number) => (value < 100 ? Number(value.toFixed(1)) : Math.round(value));
-  const middle =
-    (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
-  return { median: round(middle), min: round(sorted[0]), max: round(sorted[sorted.length - 1]) };
+  return of ? { median: round(of.median), min: round(of.min), max: round(of.max) } : null;
 }
 
 function cpuMedians(results: RunResult[]): Record<string, number | undefined> {
   const names = ['worker', 'postgres', 'sandbox'] as const;
   return Object.fromEntries(
-    names.map((name) => [name, spread(results.map((result) => result.cpu_us[name]))?.median]),
+    names.map((name) => [name, rounded(results.map((result) => result.cpu_us[name]))?.median]),
   );
 }
 

@@ -30,26 +30,13 @@ import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { UndecodableEntry } from '../../lua/entries.ts';
 import { type Claim, claim, dropGeneration, stageBegin, switchOver } from '../../lua/rebuild-scripts.ts';
 import { readChunk } from '../../lua/scripts.ts';
-import type { Logger } from '../../platform/log.ts';
-import type { Pool, Queryable } from '../../platform/postgres.ts';
+import type { Queryable } from '../../platform/postgres.ts';
 import { timeMs, withTimeout } from '../../platform/redis.ts';
 import { HEALED_BY_REBUILD } from '../fence-reasons.ts';
-import type { EnqueueAuthorize } from '../ingest/write-chunk.ts';
-import type { ReconcilerMetrics } from '../metrics.ts';
-import { placeOf } from '../sale-place.ts';
+import type { FollowDeps } from '../ingest/follow-sale.ts';
+import { fieldsOf, placeOf } from '../sale-place.ts';
 import { drainSale } from './drain-sale.ts';
 import { replayDays, StagingLost, stageSale } from './stage-sale.ts';
-
-export type RebuildDeps = {
-  db: Pool;
-  redis: Redis;
-  log: Logger;
-  metrics: ReconcilerMetrics;
-  enqueueAuthorize: EnqueueAuthorize;
-  grace_ms: number;
-  /** The stream of the old generation stays so long, ms. */
-  trim_age_ms?: number;
-};
 
 export type Rebuilt =
   | { kind: 'rebuilt' }
@@ -66,7 +53,7 @@ const GENERATIONS_DROPPED_MAX = 64;
 
 /** Throws when Redis or the ledger is away, and CursorMoved when somebody else is at it: call again then. */
 export async function rebuildSale(
-  deps: RebuildDeps,
+  deps: FollowDeps,
   saleNo: number,
   why: { reason: string; actor: string },
 ): Promise<Rebuilt> {
@@ -78,7 +65,7 @@ export async function rebuildSale(
 }
 
 async function rebuild(
-  deps: RebuildDeps,
+  deps: FollowDeps,
   saleNo: number,
   why: { reason: string; actor: string },
 ): Promise<Rebuilt> {
@@ -105,7 +92,7 @@ async function rebuild(
 }
 
 async function attemptRebuild(
-  deps: RebuildDeps,
+  deps: FollowDeps,
   sale: FollowedSale,
   begun: BegunRebuild,
   attempt: RebuildAttempt,
@@ -129,7 +116,7 @@ async function attemptRebuild(
 }
 
 async function drain(
-  deps: RebuildDeps,
+  deps: FollowDeps,
   sale: FollowedSale,
   claimed: Claimed,
   from_generation: number,
@@ -160,7 +147,7 @@ async function drain(
 }
 
 async function stageAndSwitch(
-  deps: RebuildDeps,
+  deps: FollowDeps,
   sale: FollowedSale,
   claimed: Claimed,
   sealed: SealedSale,
@@ -194,15 +181,9 @@ async function stageAndSwitch(
   const { gate, gate_version, n, start_seq } = sealed;
   const in_ms = await earliestHold(db, sale.sale_no);
   const fields = {
+    ...fieldsOf(sale),
     gate,
     gate_version,
-    opens_at_ms: sale.opens_at_ms,
-    closes_at_ms: sale.closes_at_ms,
-    hold_ms: sale.hold_ms,
-    limit: sale.limit_per_buyer,
-    salt: sale.salt,
-    route: sale.route,
-    currency: sale.currency,
     earliest_ms: in_ms === undefined ? 0 : Math.round(claimed.now_ms + Math.max(0, in_ms)),
   };
   const switched = await switchOver(redis, token, {
@@ -240,7 +221,7 @@ function isSwitched(sale: FollowedSale, record: SeenRecord): boolean {
 }
 
 /** Frees the old generations, then notes the end. `sale` as it is under the epoch that was switched to. */
-async function finish(deps: RebuildDeps, sale: FollowedSale): Promise<Rebuilt> {
+async function finish(deps: FollowDeps, sale: FollowedSale): Promise<Rebuilt> {
   const { db, redis, log, trim_age_ms = TRIM_AGE_MS } = deps;
   const { tenant, sale: id, epoch, generation, seq, rebuild } = sale;
   if (rebuild === null) return { kind: 'again', why: 'somebody else rebuilds, or has rebuilt' };

@@ -12,7 +12,7 @@ import { saleKeys } from '../../lua/keys.ts';
 import { load, loadItems } from '../../lua/scripts.ts';
 import type { Queryable } from '../../platform/postgres.ts';
 import { withTimeout } from '../../platform/redis.ts';
-import { placeOf } from '../sale-place.ts';
+import { fieldsOf, placeOf } from '../sale-place.ts';
 
 /** `foreign`: Redis holds a sale of this name that is not ours. `incomplete`: Redis
  * had lost SKUs before it had the record, or others lay there; it has none now, begin again. */
@@ -28,18 +28,7 @@ export async function loadSale(
     const step = await loadItems(redis, token, items.slice(at, at + LOAD_ITEMS_MAX));
     if (step === 'exists') break;
   }
-  const fields = {
-    gate: sale.gate,
-    gate_version: sale.gate_version,
-    opens_at_ms: sale.opens_at_ms,
-    closes_at_ms: sale.closes_at_ms,
-    hold_ms: sale.hold_ms,
-    limit: sale.limit_per_buyer,
-    salt: sale.salt,
-    route: sale.route,
-    currency: sale.currency,
-  };
-  if ((await load(redis, token, fields, items.length)) === 'incomplete') return 'incomplete';
+  if ((await load(redis, token, fieldsOf(sale), items.length)) === 'incomplete') return 'incomplete';
   // What is there now may be from an earlier try, or not ours at all.
   const record_key = saleKeys(token).record;
   const record = await withTimeout(
