@@ -1,6 +1,6 @@
 /**
- * What stands behind `npm start`, `npm test`, `npm run stampede` and `npx stampede`: makes a fresh clone runnable, then
- * runs the target. Plain JavaScript without dependencies, since there may be none yet.
+ * What stands behind `npm start`, `npm test`, `npm run bench`, `npm run stampede` and `npx stampede`: makes a fresh
+ * clone runnable, then runs the target. Plain JavaScript without dependencies, since there may be none yet.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
@@ -14,6 +14,7 @@ const TARGETS = {
   certificate: 'reconciler/certificate/main.js',
   verify: 'verify/main.js',
   test: 'vitest',
+  bench: 'tsx',
 };
 /** Works on the ledger: of the stack that runs here, unless the environment names one. */
 const READS_THE_LEDGER = ['certificate'];
@@ -95,9 +96,9 @@ async function runTarget(target, args) {
   await import(pathToFileURL(file).href);
 }
 
-function runTests(args) {
-  const vitest = join(project, 'node_modules/vitest/vitest.mjs');
-  const child = spawn(process.execPath, [vitest, 'run', ...args], { cwd: project, stdio: 'inherit' });
+/** A program of a development package in a process of its own, whose exit code is ours. */
+function runProgram(program) {
+  const child = spawn(process.execPath, program, { cwd: project, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.once('exit', (code) => {
     process.exitCode = code ?? 1;
@@ -120,7 +121,8 @@ export async function run(target, args) {
   installPackages();
   await checkHttpLibrary();
   await buildIfStale();
-  if (target === 'test') runTests(args);
+  if (target === 'test') runProgram([join(project, 'node_modules/vitest/vitest.mjs'), 'run', ...args]);
+  else if (target === 'bench') runProgram(['--import', 'tsx', join(project, 'bench/bench.ts'), ...args]);
   else await runTarget(target, args);
 }
 
