@@ -1,75 +1,88 @@
-/** `npm run bench`: see lab/options.ts. Scenarios lie in scenarios/, what they are made of in lab/. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/**
+ * `npm run bench`: see lab/options.ts. Scenarios and stands lie in scenarios/, what they are made of in lab/, what becomes of
+ * the results in report/.
+ */
 import { join } from 'node:path';
-import { startEcho } from './lab/echo.ts';
+import { openLab } from './lab/laboratory.ts';
 import { describeMachine } from './lab/machine.ts';
 import { HELP, type Options, parseOptions, UsageError } from './lab/options.ts';
-import { comparePairs } from './lab/pairs.ts';
-import { lineOf, type Result, resultOf } from './lab/result.ts';
-import { startWorld, writeTokens } from './lab/world.ts';
-import { SCENARIOS } from './scenarios/all.ts';
-import { bodiesFile, run } from './scenarios/load.ts';
-import type { Lab, Scenario } from './scenarios/scenario.ts';
+import { isSound, linesOf } from './report/lines.ts';
+import { type Measured, writeResult } from './report/results-file.ts';
+import { writeReport } from './report/write-report.ts';
+import { SCENARIOS, STANDS } from './scenarios/all.ts';
+import { compare } from './scenarios/compare.ts';
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
-const ECHO_SECONDS = 2;
+const KNOWN = [...SCENARIOS, ...STANDS];
 
 async function main(options: Options): Promise<boolean> {
-  const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
-  const closing: (() => Promise<void>)[] = [];
+  const file = join(options.out, options.quick ? 'quick.json' : 'latest.json');
+  const done: Measured[] = [];
+  let failed = 0;
+  const lab = openLab(options);
   try {
-    const world = await startWorld();
-    closing.push(world.close);
-    const echo = await startEcho();
-    closing.push(echo.close);
-    const { seconds, connections, buyers } = options;
-    const tokens_file = writeTokens(world.stack, dir, buyers);
-    const lab: Lab = { world, echo, seconds, connections, dir, tokens_file, buyers };
-    const results: Result[] = [];
-    for (const name of options.scenarios) {
-      const scenario = SCENARIOS.find((one) => one.name === name);
-      if (scenario) results.push(await compare(scenario, lab, options));
+    for (const name of options.report ? [] : options.scenarios) {
+      say(`\n${name}: ${KNOWN.find((one) => one.name === name)?.what}`);
+      try {
+        const measured = await measure(name, options, lab.get);
+        done.push(measured);
+        writeResult(file, measured);
+        console.log(linesOf(measured));
+      } catch (error) {
+        failed += 1;
+        console.error(`${name}: no result:`, error);
+      }
     }
-    const report = { ...describeMachine(), measured_at: new Date().toISOString(), options, results };
-    const json = JSON.stringify(report, undefined, 2);
-    mkdirSync(options.out, { recursive: true });
-    const file = join(options.out, options.quick ? 'quick.json' : 'latest.json');
-    writeFileSync(file, `${json}\n`);
-    say(`\nWritten to ${file}`);
-    for (const result of results) console.log(lineOf(result));
-    if (options.json) console.log(json);
-    return results.every((result) => result.wrong.length === 0 && result.ratio !== undefined);
   } finally {
-    for (const close of closing.reverse()) await close();
-    rmSync(dir, { recursive: true, force: true });
+    await lab.close();
   }
+  say(`\n${(await writeReport(file)).join('\n')}`);
+  if (options.json) console.log(JSON.stringify({ measured: done }, undefined, 2));
+  return failed === 0 && done.every(isSound);
 }
 
-async function compare(scenario: Scenario, lab: Lab, options: Options): Promise<Result> {
-  say(`\n${scenario.name}: ${scenario.what}`);
-  const contest = await scenario.prepare(lab);
-  // Compilers and caches first.
-  await contest.a();
-  await contest.b();
-  const echo_bodies = bodiesFile(lab, 'echo');
-  const compared = await comparePairs({
-    pairs: options.pairs,
-    echo: async () => (await run(lab, lab.echo.spot, echo_bodies, { seconds: ECHO_SECONDS })).requests_per_s,
-    ...{ a: contest.a, b: contest.b, say },
-    ...(options.quick ? { drift_max: 1 } : {}),
-  });
-  say('  checking the books');
-  return resultOf(scenario, compared, await contest.audit());
+async function measure(
+  name: string,
+  options: Options,
+  lab: ReturnType<typeof openLab>['get'],
+): Promise<Measured> {
+  const { pairs, seconds, connections, buyers, quick } = options;
+  const head = { name, machine: describeMachine() };
+  const date = () => ({ measured_at: new Date().toISOString() });
+  const scenario = SCENARIOS.find((one) => one.name === name);
+  if (scenario) {
+    const result = await compare(scenario, await lab(), { pairs, quick, say });
+    const settings = { pairs, seconds, connections, buyers, quick };
+    return { ...head, ...date(), what: scenario.what, settings, kind: 'scenario', result };
+  }
+  const stand = STANDS.find((one) => one.name === name);
+  if (!stand) throw new Error(`there is nothing named ${name}`);
+  const sizes = Object.fromEntries(
+    Object.entries(stand.sizes).map(([size, { standard, quick: small }]) => [
+      size,
+      options.sizes[size] ?? (quick ? small : standard),
+    ]),
+  );
+  const result = await stand.measure({ sizes, pairs, seconds, connections, quick, say });
+  const settings = { ...sizes, pairs, seconds, connections, quick };
+  return { ...head, ...date(), what: stand.what, settings, kind: 'stand', result };
+}
+
+function list(): void {
+  for (const { name, what } of KNOWN) console.log(`${name.padEnd(20)} ${what}`);
+  for (const { name, sizes } of STANDS)
+    for (const [size, { what, standard, quick }] of Object.entries(sizes))
+      console.log(`${name}: ${`--${size} N`.padEnd(20)} ${what} (${standard}; quick ${quick})`);
 }
 
 try {
   const options = parseOptions(
     process.argv.slice(2),
-    SCENARIOS.map(({ name }) => name),
+    KNOWN.map(({ name }) => name),
+    STANDS.flatMap(({ sizes }) => Object.keys(sizes)),
   );
   if (options.help) console.log(HELP);
-  else if (options.list) for (const { name, what } of SCENARIOS) console.log(`${name.padEnd(14)} ${what}`);
+  else if (options.list) list();
   else process.exitCode = (await main(options)) ? 0 : 1;
 } catch (error) {
   const usage = error instanceof UsageError;

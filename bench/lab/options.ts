@@ -2,10 +2,12 @@
 import { parseArgs } from 'node:util';
 
 export const HELP = `Usage: npm run bench -- [SCENARIO ...] [options]
+       npm run bench -- report
 
 Compares in turn (A B A B ...), each pair between two runs of a raw echo; a pair during which the echo
 drifted by more than 10% is discarded. After the runs the books are checked: a run with an imbalance
-has no result. Without a scenario all of them run.
+has no result. A stand measures figures of its own instead. Without a name all of them run. Each is written down
+when it is done, in place of its last result; "report" makes the report with charts of all that is there.
 
   --list            the scenarios, and what each compares
   --pairs N         pairs of each comparison (5)
@@ -29,14 +31,31 @@ export type Options = {
   quick: boolean;
   out: string;
   json: boolean;
+  /** Options of stands that were given. */
+  sizes: Record<string, number>;
+  report: boolean;
   list: boolean;
   help: boolean;
 };
 
 export class UsageError extends Error {}
 
-export function parseOptions(args: readonly string[], known: readonly string[]): Options {
-  const { values, positionals } = parsed(args);
+const SIZE_MAX = 1_000_000_000;
+
+/** `known`: names of scenarios and stands; `sizes`: the options of stands. */
+export function parseOptions(
+  args: readonly string[],
+  known: readonly string[],
+  sizes: readonly string[] = [],
+): Options {
+  const { values, positionals } = parsed(args, sizes);
+  const report = positionals.length === 1 && positionals[0] === 'report';
+  if (report) positionals.pop();
+  const given: Record<string, number> = {};
+  for (const name of sizes) {
+    const text: unknown = Reflect.get(values, name);
+    if (typeof text === 'string') given[name] = whole(name, text, 0, SIZE_MAX);
+  }
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown) throw new UsageError(`There is no scenario "${unknown}". There are: ${known.join(', ')}`);
   const quick = values.quick ?? false;
@@ -49,12 +68,14 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
     quick,
     out: values.out ?? 'bench/results',
     json: values.json ?? false,
+    sizes: given,
+    report,
     list: values.list ?? false,
     help: values.help ?? false,
   };
 }
 
-function parsed(args: readonly string[]) {
+function parsed(args: readonly string[], sizes: readonly string[]) {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean' } as const;
   try {
@@ -62,6 +83,7 @@ function parsed(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
+        ...Object.fromEntries(sizes.map((name) => [name, text])),
         ...{ pairs: text, seconds: text, connections: text, buyers: text, out: text },
         ...{ quick: flag, json: flag, list: flag, help: { ...flag, short: 'h' } },
       },

@@ -1,8 +1,9 @@
-/** The scenarios in the order in which they run. */
+/** The scenarios and the stands in the order in which they run. */
 import { againstBaselines } from './against-baselines.ts';
 import { checkout, replay, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import type { Scenario } from './scenario.ts';
+import type { Stand } from './stand.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   checkout,
@@ -13,3 +14,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fsync,
   ...againstBaselines,
 ];
+
+export const STANDS: readonly Stand[] = [];

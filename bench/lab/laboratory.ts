@@ -1,0 +1,38 @@
+/** What scenarios run in, made when the first of them needs it: a stack, the raw echo, tokens of buyers. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Lab } from '../scenarios/scenario.ts';
+import { startEcho } from './echo.ts';
+import type { Options } from './options.ts';
+import { startWorld, writeTokens } from './world.ts';
+
+export type Laboratory = { get(): Promise<Lab>; close(): Promise<void> };
+
+export function openLab({
+  seconds,
+  connections,
+  buyers,
+}: Pick<Options, 'seconds' | 'connections' | 'buyers'>): Laboratory {
+  const closing: (() => Promise<void> | void)[] = [];
+  let made: Promise<Lab> | undefined;
+  async function make(): Promise<Lab> {
+    const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
+    closing.push(() => rmSync(dir, { recursive: true, force: true }));
+    const world = await startWorld();
+    closing.push(world.close);
+    const echo = await startEcho();
+    closing.push(echo.close);
+    const tokens_file = writeTokens(world.stack, dir, buyers);
+    return { world, echo, seconds, connections, dir, tokens_file, buyers };
+  }
+  return {
+    get() {
+      made ??= make();
+      return made;
+    },
+    async close() {
+      for (const close of closing.reverse()) await close();
+    },
+  };
+}
