@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { buyerHash, encodeOrderId, requestHash } from '../../domain/ids.ts';
 import { priceOrder } from '../../domain/pricing.ts';
-import type { Gate, Line, Road } from '../../domain/types.ts';
+import type { Gate, Line, Road, ShippingAddress } from '../../domain/types.ts';
 import { auditSale, type SaleAudit } from '../../ledger/audit.ts';
 import { createSale } from '../../ledger/sales/create-sale.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
@@ -42,7 +42,13 @@ export type Rig = {
   over(db: Pool): Rig;
 };
 
-export type RigRequest = { buyer?: string; key?: string; lines?: Line[]; road?: Road };
+export type RigRequest = {
+  buyer?: string;
+  key?: string;
+  lines?: Line[];
+  road?: Road;
+  shipping_address?: ShippingAddress;
+};
 export type Taken = { statuses: string; order_ids: string[]; refused?: string };
 
 export type RigOptions = {
@@ -143,7 +149,7 @@ async function take(
       lines: priced,
       amounts,
       payment_method: road === 'checkout' ? { type: 'card', token: 'pm_ok' } : null,
-      shipping_address: null,
+      shipping_address: request.shipping_address ?? null,
       contact: null,
     });
     return {
