@@ -33,7 +33,7 @@ function descendants(pid: number): number[] {
 }
 
 /** The fields after the command, from `state` on; undefined if it is gone. */
-function stat(pid: number): string[] | undefined {
+function stat(pid: number | string): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -46,4 +46,16 @@ function stat(pid: number): string[] | undefined {
 export function childrenCpuSeconds(): number {
   const fields = stat(process.pid);
   return fields ? (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND : 0;
+}
+
+/** CPU of this process' main thread alone, s. */
+function mainThreadCpuSeconds(): number {
+  const fields = stat(`${process.pid}/task/${process.pid}`);
+  return fields ? (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND : 0;
+}
+
+/** From a call until the returned function is called: share of the time that the main thread had nothing to do, if it got its CPU. */
+export function idleOfMainThread(): () => number {
+  const [began_ms, used] = [performance.now(), mainThreadCpuSeconds()];
+  return () => 1 - ((mainThreadCpuSeconds() - used) * 1_000) / (performance.now() - began_ms);
 }

@@ -1,6 +1,8 @@
 /** Requests of the scenarios: bodies on disk, keys that no other run has used. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Load, Mode } from '../lab/clients/client.ts';
+import { runWrk } from '../lab/clients/wrk.ts';
 import { type Measurement, measure, type Spot } from '../lab/measure.ts';
 import { skuName } from '../lab/world.ts';
 import type { Lab } from './scenario.ts';
@@ -28,13 +30,17 @@ export function bodiesFile(lab: Lab, sale_id: string, skus = 1, lines = 1): stri
   return file;
 }
 
-export function run(
-  lab: Lab,
-  spot: Spot,
-  bodies_file: string,
-  more: { key_prefix?: string; mode?: 'unique' | 'replay'; seconds?: number } = {},
-): Promise<Measurement> {
-  const { key_prefix = newKeys(), mode = 'unique', seconds = lab.seconds } = more;
+export type Run = { key_prefix?: string; mode?: Mode; seconds?: number };
+
+/** By wrk, as fast as it is answered. */
+export function run(lab: Lab, spot: Spot, bodies_file: string, more: Run = {}): Promise<Measurement> {
+  const { mode = 'unique' } = more;
+  return measure(spot, (url) => runWrk({ ...loadOf(lab, url, bodies_file, more), mode }));
+}
+
+/** What any client needs to know. */
+export function loadOf(lab: Lab, url: string, bodies_file: string, more: Omit<Run, 'mode'> = {}): Load {
+  const { key_prefix = newKeys(), seconds = lab.seconds } = more;
   const { tokens_file, connections } = lab;
-  return measure(spot, { tokens_file, bodies_file, key_prefix, mode, seconds, connections });
+  return { url, tokens_file, bodies_file, key_prefix, seconds, connections };
 }

@@ -2,43 +2,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { debianTool } from '../../platform/local/debian-packages.ts';
-import { childrenCpuSeconds } from './cpu.ts';
+import { debianTool } from '../../../platform/local/debian-packages.ts';
+import { childrenCpuSeconds } from '../cpu.ts';
+import type { ClientResult, Load, Mode } from './client.ts';
 
-export type WrkLoad = {
-  url: string;
-  /** One a line; requests take them in turn. */
-  bodies_file: string;
-  /** One a line. */
-  tokens_file: string;
-  /** Begins every Idempotency-Key. At least 4 characters, no `-` at the end. */
-  key_prefix: string;
-  mode: 'unique' | 'replay';
-  seconds: number;
-  connections: number;
-  threads?: number;
-};
-
-export type WrkResult = {
-  requests: number;
-  seconds: number;
-  requests_per_s: number;
-  /** Answers that were no 2xx. */
-  not_2xx: number;
-  /** Connections refused or broken, and answers that took longer than 2 s. */
-  failed: number;
-  p50_ms: number;
-  p90_ms: number;
-  p99_ms: number;
-  p999_ms: number;
-  max_ms: number;
-  /** Share of the time that the client's threads waited: near 0 the client is the ceiling. */
-  client_idle: number;
-};
+export type WrkLoad = Load & { mode: Mode; threads?: number };
 
 const REQUESTS = fileURLToPath(new URL('./wrk-requests.lua', import.meta.url));
 
-export async function runWrk(load: WrkLoad): Promise<WrkResult> {
+export async function runWrk(load: WrkLoad): Promise<ClientResult> {
   const { path, env } = await debianTool({ packages: ['wrk'], binary: 'usr/bin/wrk' });
   const { threads = 1 } = load;
   const cpu_before = childrenCpuSeconds();
@@ -61,7 +33,7 @@ export async function runWrk(load: WrkLoad): Promise<WrkResult> {
   return read(line, threads, childrenCpuSeconds() - cpu_before);
 }
 
-function read(line: string, threads: number, cpu_seconds: number): WrkResult {
+function read(line: string, threads: number, cpu_seconds: number): ClientResult {
   const told = JSON.parse(line) as Record<string, number>;
   const of = (name: string) => told[name] ?? Number.NaN;
   const seconds = of('duration_us') / 1e6;
