@@ -8,6 +8,7 @@
 -- @include lib/record
 -- @include lib/guard
 -- @include lib/entry
+-- @include lib/gate
 
 local record_key, stream_key = KEYS[1], KEYS[2]
 local epoch, version, gate = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
@@ -21,12 +22,7 @@ local refusal = guard(record_key, record, epoch)
 if refusal then
   return refusal
 end
-if version <= tonumber(record.gate_version) then
-  return { 'already' }
+if set_gate(record_key, stream_key, record, version, gate) then
+  return { 'set' }
 end
-local seq = append_entry(stream_key, record, 'gate', {
-  at = now_ms(), n = tonumber(record.applied_n), sku = {}, av = {}, he = {}, gate = gate, version = version,
-})
-redis.call('HSET', record_key, 'seq', string.format('%.0f', seq),
-  'gate', gate, 'gate_version', string.format('%.0f', version))
-return { 'set' }
+return { 'already' }

@@ -293,16 +293,26 @@ export async function fence(
 /** What the reconciler has looked at and found right. */
 export type Verified = { old_epoch: number; seq: number; applied_n: number; identity_now: string };
 
-/** Reopens the sale under `epoch` if it still is what was verified. */
+/** What the ledger gives a sale that is opened: its new epoch, and the operator's gate. */
+export type Opening = { epoch: number; gate: Gate; gate_version: number };
+
+/** Reopens the sale under the new epoch if it still is what was verified, with the gate as the ledger has it. */
 export async function verifyOpen(
   redis: Redis,
   place: SalePlace,
   verified: Verified,
-  epoch: number,
+  opening: Opening,
   timeout_ms = REDIS_CALL_TIMEOUT_MS,
 ): Promise<'opened' | 'changed' | 'missing'> {
-  const args = [verified.old_epoch, verified.seq, verified.applied_n, verified.identity_now, epoch];
-  const reply = await runScript(redis, SCRIPTS.verify, [saleKeys(place).record], args, timeout_ms);
+  const { old_epoch, seq, applied_n, identity_now } = verified;
+  const k = saleKeys(place);
+  const reply = await runScript(
+    redis,
+    SCRIPTS.verify,
+    [k.record, k.stream],
+    [old_epoch, seq, applied_n, identity_now, opening.epoch, opening.gate_version, opening.gate],
+    timeout_ms,
+  );
   return text(reply[0]) as 'opened' | 'changed' | 'missing';
 }
 

@@ -61,7 +61,7 @@ export async function openVerified(redis: Redis, token: SaleToken, route: Buffer
   );
   if (chunk.kind !== 'chunk') throw new Error('no record');
   const epoch = chunk.epoch + 1;
-  const opened = await verifyOpen(redis, token, { ...chunk, old_epoch: chunk.epoch }, epoch);
+  const opened = await verifyOpen(redis, token, { ...chunk, old_epoch: chunk.epoch }, { ...chunk, epoch });
   if (opened !== 'opened') throw new Error(opened);
   return epoch;
 }

@@ -69,13 +69,14 @@ describe('a verification that looked before a rebuild began', () => {
       identity,
       applied_n,
     });
-    const seen = { epoch: issued ?? 0, record_epoch };
+    if (!issued) throw new Error('no epoch');
+    const seen = { epoch: issued.epoch, record_epoch };
     const begun = await beginRebuild(db, sale.sale_no, WHY, seen);
     expect(await claim(redis, { ...placeOf(row), epoch: begun?.epoch ?? 0 })).toMatchObject({
       kind: 'claimed',
       seq: chunk.seq,
     });
-    expect(await verifyOpen(redis, placeOf(row), { ...chunk, old_epoch: record_epoch }, issued ?? 0)).toBe(
+    expect(await verifyOpen(redis, placeOf(row), { ...chunk, old_epoch: record_epoch }, issued)).toBe(
       'changed',
     );
     expect((await sale.reserve([{}], { epoch: row.epoch })).refused).toBe('recovering');

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { authorizeOrders } from '../../ledger/orders/authorize-orders.ts';
 import { confirmOrders } from '../../ledger/orders/confirm-orders.ts';
+import { setGate } from '../../ledger/sales/set-gate.ts';
 import { issueEpoch } from '../../ledger/stream/issue-epoch.ts';
 import { setFenced } from '../../ledger/stream/set-fenced.ts';
 import { saleKeys } from '../../lua/keys.ts';
-import { fence, readChunk } from '../../lua/scripts.ts';
+import { fence, gate, readChunk } from '../../lua/scripts.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
 import { setHeartbeat, testLedger } from '../../test/support/ledger.ts';
@@ -126,6 +127,32 @@ describe('a restart of Redis in place', () => {
         skus: [{ sold: 2, told_held: 0 }, {}],
       });
     }
+  });
+
+  test('opens with the gate that the ledger has, where an older copy has forgotten it', async () => {
+    const sale = await openSale();
+    const row = await sale.sale();
+    const { record, stream } = saleKeys(placeOf(row));
+    const older = await redis.hgetallBuffer(record);
+    const paused = await setGate(db, row.tenant, 'sale', 'pause');
+    if (paused.kind !== 'set') throw new Error(paused.kind);
+    await gate(redis, placeOf(row), paused);
+    expect((await sale.reserve([{}])).statuses).toBe('p');
+    // The entry of the gate was the last, and nobody has read it.
+    await redis.hset(record, older);
+    await redis.xdel(stream, `${Number(older.seq) + 1}-0`);
+    await redis.xsetid(stream, `${Number(older.seq)}-0`);
+    await restart();
+    await sale.follower.step();
+    expect((await sale.sale()).opened_epoch).toBeGreaterThan(row.epoch);
+    expect((await sale.reserve([{}])).statuses).toBe('p');
+    await sale.settle();
+    expect(await sale.sale()).toMatchObject({ gate_version_seen: paused.version, seq: row.seq + 1 });
+    // Once is enough: the next opening has nothing to set.
+    await restart();
+    await sale.settle();
+    expect(await sale.sale()).toMatchObject({ seq: row.seq + 1 });
+    expect(await sale.audit()).toMatchObject({ balanced: true, live: { kind: 'agrees' } });
   });
 
   test('without appendfsync always is not trusted', async () => {

@@ -5,7 +5,8 @@
  * It is the same memory if Redis keeps every acknowledged write (appendfsync always), the record's epoch is
  * the one the ledger issued last, the entry at the cursor is the one the ledger has read, and the
  * applied movements lie between the acknowledged and the sealed ones. Then a new epoch, the ledger
- * first, and the record takes it if it still is what was looked at.
+ * first, and the record takes it if it still is what was looked at, and with it the operator's gate, which an older copy
+ * may have forgotten although nothing else was.
  */
 import type { Redis } from 'ioredis';
 import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
@@ -41,18 +42,14 @@ export async function verifySale(deps: { db: Queryable; redis: Redis }, saleNo: 
 
   const { epoch: record_epoch, seq, applied_n, identity_now } = chunk;
   const seen = { epoch: sale.epoch, record_epoch, identity: identity_now, applied_n };
-  const epoch = await issueEpoch(db, saleNo, seen);
-  if (epoch === undefined) return { kind: 'again' };
-  const opened = await verifyOpen(
-    redis,
-    placeOf(sale),
-    { old_epoch: record_epoch, seq, applied_n, identity_now },
-    epoch,
-  );
+  const issued = await issueEpoch(db, saleNo, seen);
+  if (!issued) return { kind: 'again' };
+  const verified = { old_epoch: record_epoch, seq, applied_n, identity_now };
+  const opened = await verifyOpen(redis, placeOf(sale), verified, issued);
   if (opened === 'missing') return { kind: 'refused', reason: 'no_record' };
   if (opened === 'changed') return { kind: 'again' };
-  await markOpened(db, saleNo, epoch, PASSING_REASONS);
-  return { kind: 'opened', epoch };
+  await markOpened(db, saleNo, issued.epoch, PASSING_REASONS);
+  return { kind: 'opened', epoch: issued.epoch };
 }
 
 type Look = { kind: 'missing' } | { kind: 'chunk'; chunk: Chunk; digest: Buffer | null };

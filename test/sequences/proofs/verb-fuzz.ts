@@ -134,7 +134,7 @@ async function validCalls(
         recorder,
         token,
         { old_epoch: token.epoch, seq: 2, applied_n: 0, identity_now: 'x' },
-        token.epoch + 1,
+        { epoch: token.epoch + 1, gate_version: 2, gate: 'paused' },
       ),
   ];
   const staged = { ...token, generation: 2, epoch: token.epoch + 1 };

@@ -405,9 +405,9 @@ async function run(side: Side, c: Command): Promise<unknown> {
         identity: 'x',
         applied_n: sale.acked_n,
       };
-      const epoch = await issueEpoch(db, sale_no, seen);
-      if (epoch !== undefined) await markOpened(db, sale_no, epoch, ['no_record']);
-      return epoch !== undefined;
+      const issued = await issueEpoch(db, sale_no, seen);
+      if (issued) await markOpened(db, sale_no, issued.epoch, ['no_record']);
+      return issued && [issued.gate, issued.gate_version];
     }
     case 'fence':
       return setFenced(db, sale_no, c.reason, ['no_record']);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dayOf } from '../../../domain/ids.ts';
+import type { Gate } from '../../../domain/types.ts';
 import { bucketKey, saleKeys } from '../../../lua/keys.ts';
 import { claim, readEntries, stage, stageBegin, switchOver } from '../../../lua/rebuild-scripts.ts';
 import {
@@ -88,7 +89,15 @@ const command = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'fence' as const }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('open' as const), stale: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('open' as const),
+      stale: fc.boolean(),
+      gate: fc.constantFrom('open' as const, 'paused' as const),
+      gate_version: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -115,11 +124,16 @@ const fields = (limit: number) => ({
   ...{ salt: Buffer.alloc(32, 1), route, currency: 'USD' },
 });
 
-async function open(side: Side, stale = false): Promise<unknown> {
+async function open(
+  side: Side,
+  stale = false,
+  gate_now: { gate: Gate; gate_version: number } = { gate: 'open', gate_version: 1 },
+): Promise<unknown> {
   const chunk = await readChunk(side.redis, { ...side.token, route }, { after_seq: 1e15, count: 1 });
   if (chunk.kind !== 'chunk') return chunk.kind;
   const next = chunk.epoch + (stale ? 0 : 1);
-  const opened = await verifyOpen(side.redis, side.token, { ...chunk, old_epoch: chunk.epoch }, next);
+  const verified = { ...chunk, old_epoch: chunk.epoch };
+  const opened = await verifyOpen(side.redis, side.token, verified, { epoch: next, ...gate_now });
   if (opened === 'opened') side.token = { ...side.token, epoch: next, generation: chunk.generation };
   return opened;
 }
@@ -166,7 +180,7 @@ async function run(side: Side, c: Command, now_ms: number, limit: number): Promi
     case 'fence':
       return fence(redis, token);
     case 'open':
-      return open(side, c.stale);
+      return open(side, c.stale, c);
     case 'load again':
       return load(redis, token, fields(limit), 2);
     case 'rebuild':

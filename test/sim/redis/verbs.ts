@@ -318,21 +318,33 @@ const reduce: Verb = (context, KEYS, ARGV) => {
 };
 
 const gate: Verb = (context, KEYS, ARGV) => {
-  const { keys, now_ms } = context;
   const [record_key, stream_key] = KEYS;
   const [epoch, , version] = ARGV.map(Number);
-  const record = keys.hashes.get(record_key);
+  const record = context.keys.hashes.get(record_key);
   const refused = guard(context, record, epoch);
   if (refused || !record) return refused ?? [];
-  const state = stateOf(record, { available: new Map(), held: new Map() });
-  const wanted = latin1(ARGV[3]) as Gate;
-  if (gateModel(state, { gate: wanted, version }) === 'already') return reply('already');
+  return reply(setGate(context, record, stream_key, version, latin1(ARGV[3]) as Gate));
+};
+
+/** lua/lib/gate.lua. The record's recovery gate is open, or about to be. */
+function setGate(
+  { keys, now_ms, told: tell }: VerbContext,
+  record: Hash,
+  stream_key: string,
+  version: number,
+  wanted: Gate,
+): 'set' | 'already' {
+  const state: StockState = {
+    ...stateOf(record, { available: new Map(), held: new Map() }),
+    recovery: 'open',
+  };
+  if (gateModel(state, { gate: wanted, version }) === 'already') return 'already';
   const header = { at: now_ms, n: state.applied_n, ...told([], record, record), gate: wanted, version };
   append(keys, stream_key, state.seq, 'gate', header);
   record.set('seq', String(state.seq)).set('gate', wanted).set('gate_version', String(version));
-  context.told({ kind: 'gate', gate: wanted });
-  return reply('set');
-};
+  tell({ kind: 'gate', gate: wanted });
+  return 'set';
+}
 
 const load: Verb = ({ keys, now_ms }, KEYS, ARGV) => {
   const [record_key, stream_key, ...staged] = KEYS;
@@ -370,10 +382,12 @@ const fence: Verb = ({ keys }, KEYS) => {
   return reply('fenced');
 };
 
-const verify: Verb = ({ keys, identity }, KEYS, ARGV) => {
-  const record = keys.hashes.get(KEYS[0]);
+const verify: Verb = (context, KEYS, ARGV) => {
+  const { keys, identity } = context;
+  const [record_key, stream_key] = KEYS;
+  const record = keys.hashes.get(record_key);
   if (!record?.has('epoch')) return reply('missing');
-  const [old_epoch, seq, applied_n, checked, epoch] = ARGV.map(latin1);
+  const [old_epoch, seq, applied_n, checked, epoch, version, wanted] = ARGV.map(latin1);
   const same =
     String(record.get('epoch')) === old_epoch &&
     String(record.get('seq')) === seq &&
@@ -381,6 +395,7 @@ const verify: Verb = ({ keys, identity }, KEYS, ARGV) => {
     identity === checked &&
     Number(epoch) > Number(record.get('epoch'));
   if (!same) return reply('changed');
+  setGate(context, record, stream_key, Number(version), wanted as Gate);
   record.set('epoch', epoch).set('identity', checked).set('recovery', 'open');
   return reply('opened');
 };

@@ -119,7 +119,9 @@ const stream: Record<string, Statement> = {
         identity: identity as unknown,
       }),
     );
-    return changed ? [{ epoch: scope.get<CursorRow>('cursors', no)?.epoch }] : [];
+    if (!changed) return [];
+    const { gate, gate_version } = scope.get<SaleRow>('sales', no) as SaleRow;
+    return [{ epoch: scope.get<CursorRow>('cursors', no)?.epoch, gate, gate_version }];
   },
   mark_opened: (scope, [no, epoch, over]: readonly [number, number, string[]]) =>
     moveCursor(
