@@ -118,8 +118,8 @@ export function unsettled(world: World): string | undefined {
 export type Books = {
   acks: readonly Ack[];
   faults: readonly FaultLog[];
-  /** Did a fault make Redis forget? */
-  forgot: boolean;
+  /** When a fault first made Redis forget; infinite if none did. */
+  forgot_ms: number;
   initial: ReadonlyMap<string, number>;
 };
 
@@ -130,25 +130,34 @@ export function judgeEnd(world: World, books: Books): void {
   judgeOrders(world, books);
   judgeStock(world, books);
   judgePayments(world);
-  judgeGate(world, books);
-  for (const { buyer, key } of world.altered) {
-    const lost = books.acks.some(
-      (ack) => ack.buyer === buyer && ack.key === key && wasLost(world, books, ack),
+  judgeGate(world);
+  judgeAltered(world, books);
+}
+
+/** 3: no other request under a key, unless Redis had forgotten the first before the ledger had heard of it: the key was new again. */
+function judgeAltered(world: World, books: Books): void {
+  for (const { buyer, key, at_ms } of world.altered) {
+    const firsts = books.acks.filter((ack) => ack.buyer === buyer && ack.key === key);
+    const gone = firsts.some(
+      (ack) => !world.ledger.row<OrderRow>('orders', ack.order_id) || wasTakenAgain(world, books, ack),
     );
-    if (!lost) world.violate(`3: another request under ${key} of ${buyer} was not refused`);
+    if (!gone || at_ms < books.forgot_ms)
+      world.violate(`3: another request under ${key} of ${buyer} was not refused`);
   }
 }
 
-/** Redis forgot the request before the ledger had heard of it, and took another one under its key: the key was new again. */
-function wasLost(world: World, { forgot }: Books, { order_id }: Ack): boolean {
+/** Redis forgot the request, and took it, or another one under its key, for a new one. */
+function wasTakenAgain(world: World, books: Books, { order_id }: Ack): boolean {
   const id = requestOf(order_id);
-  return forgot && world.taken.filter((event) => event.kind === 'taken' && event.id === id).length > 1;
+  const takes = world.taken.filter((event) => event.kind === 'taken' && event.id === id);
+  return hasForgotten(books) && takes.length > 1;
 }
 
 /** 2 and 3. Where Redis forgot, what it alone knew may be gone; the same key may then be answered anew. */
 function judgeOrders(world: World, books: Books): void {
   const { ledger } = world;
-  const { acks, forgot } = books;
+  const { acks } = books;
+  const forgot = hasForgotten(books);
   for (const order of ledger.rows<OrderRow>('orders')) {
     if (order.state === 'rejected') world.violate(`2: order ${name(order.id)} did not fit`);
   }
@@ -156,7 +165,11 @@ function judgeOrders(world: World, books: Books): void {
   for (const ack of acks) {
     const order = ledger.row<OrderRow>('orders', ack.order_id);
     if (!order && !forgot) world.violate(`2: order ${name(ack.order_id)} was acknowledged and is not there`);
-    if (order && (order.total !== ack.total || order.buyer !== ack.buyer) && !wasLost(world, books, ack))
+    if (
+      order &&
+      (order.total !== ack.total || order.buyer !== ack.buyer) &&
+      !wasTakenAgain(world, books, ack)
+    )
       world.violate(`2: order ${name(ack.order_id)} is another one than was acknowledged`);
     const key = `${ack.buyer} ${ack.key}`;
     const known = first.get(key);
@@ -177,7 +190,7 @@ function judgeOrders(world: World, books: Books): void {
 }
 
 /** 1 and 5, and that nothing was made up: stock by the deeds of operators and buyers alone. */
-function judgeStock(world: World, { initial, forgot }: Books): void {
+function judgeStock(world: World, books: Books): void {
   const { ledger } = world;
   const sale = ledger.row<SaleRow>('sales', SALE_NO);
   const cursor = ledger.row<CursorRow>('cursors', SALE_NO);
@@ -200,8 +213,8 @@ function judgeStock(world: World, { initial, forgot }: Books): void {
       world.violate(`1: Redis holds ${held.get(sku.sku)} ${sku.sku}, the ledger ${sku.reserved}`);
     let topped = 0;
     for (const m of movements) if (m.order_id === null && m.sku === sku.sku) topped += m.to_available;
-    const total = (initial.get(sku.sku) ?? 0) + topped - (reduced.get(sku.sku) ?? 0);
-    if (!forgot && sku.total !== total)
+    const total = (books.initial.get(sku.sku) ?? 0) + topped - (reduced.get(sku.sku) ?? 0);
+    if (!hasForgotten(books) && sku.total !== total)
       world.violate(`1: ${sku.sku} has a total of ${sku.total} instead of ${total}`);
     let sold = 0;
     for (const order of ledger.rows<OrderRow>('orders')) {
@@ -254,25 +267,20 @@ function judgePayments(world: World): void {
   }
 }
 
-/**
- * 7: what Redis did, in its order. A gate that is shut twice in a row was forgotten in between: it counts from the second
- * time, when the ledger had it sent again.
- */
-function judgeGate(world: World, { forgot }: Books): void {
-  const gates = world.taken.filter((event) => event.kind === 'gate');
+/** 7: what Redis did, in its order. */
+function judgeGate(world: World): void {
   const shut = (gate: string) => gate === 'paused' || gate === 'closed';
-  const forgotten = new Set(
-    gates.filter((event, i) => forgot && shut(event.gate) && gates[i + 1]?.gate === event.gate),
-  );
   let gate = world.ledger.row<SaleRow>('sales', SALE_NO)?.opens_at ? 'scheduled' : 'open';
   for (const event of world.taken) {
-    if (event.kind === 'gate' && !forgotten.has(event)) gate = event.gate;
+    if (event.kind === 'gate') gate = event.gate;
     if (event.kind === 'taken' && shut(gate))
       world.violate(`7: request ${short(event.id)} took although the sale was ${gate}`);
     if (event.kind === 'taken' && gate === 'scheduled' && event.early)
       world.violate(`7: request ${short(event.id)} took before the sale opened`);
   }
 }
+
+const hasForgotten = ({ forgot_ms }: Books): boolean => forgot_ms < Number.POSITIVE_INFINITY;
 
 /** The request's hash, as Redis knows it, out of an order id. */
 const requestOf = (order_id: string): string => Buffer.from(order_id, 'base64url').toString('latin1', 8);

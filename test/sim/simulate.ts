@@ -97,7 +97,7 @@ export async function simulate(seed: number, options: { trace?: boolean } = {}):
   if (world.violations.length === 0 && why !== 'until')
     world.violate(`it never comes to its end: ${missing}`);
   if (world.violations.length === 0) {
-    judgeEnd(world, { acks: shop.acks, faults: faults.log, forgot: faults.forgot(), initial });
+    judgeEnd(world, { acks: shop.acks, faults: faults.log, forgot_ms: faults.forgot_ms(), initial });
   }
   return {
     ...{ seed, ok: world.violations.length === 0, violations: world.violations, trace: world.trace },

@@ -38,7 +38,7 @@ export type World = {
   /** Everything that took effect in Redis. */
   taken: EventOfRedis[];
   /** Keys under which another request was answered as if it were the first. */
-  altered: { buyer: string; key: string }[];
+  altered: { buyer: string; key: string; at_ms: number }[];
   /** Something is not as it must always be. */
   violate(what: string): void;
   violations: string[];

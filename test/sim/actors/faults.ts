@@ -41,7 +41,7 @@ export function plan(
   crew: Crew,
   count: number,
   until_ms: number,
-): { log: FaultLog[]; forgot: () => boolean } {
+): { log: FaultLog[]; forgot_ms: () => number } {
   const { random, scheduler } = world;
   const log: FaultLog[] = [];
   const copies: Keyspace[] = [];
@@ -133,5 +133,6 @@ export function plan(
     }
   }
 
-  return { log, forgot: () => log.some(({ fault }) => FORGETS.includes(fault)) };
+  const forgot_ms = () => log.find(({ fault }) => FORGETS.includes(fault))?.at_ms ?? Number.POSITIVE_INFINITY;
+  return { log, forgot_ms };
 }

@@ -159,7 +159,8 @@ export function openShop(options: ShopOptions): Shop {
         const other = { ...request, lines: [{ sku: random.pick(skus), qty: 3 }] };
         const said = await checkout(process, other);
         const may = ['idempotency_key_reused', LOST, 'unavailable', 'sale_recovering', 'overloaded'];
-        if (typeof said !== 'string' || !may.includes(said)) world.altered.push({ buyer, key: request.key });
+        if (typeof said !== 'string' || !may.includes(said))
+          world.altered.push({ buyer, key: request.key, at_ms: scheduler.now_ms() });
       }
       await goOn(process, request, first);
       if (random.chance(0.4)) {
