@@ -7,6 +7,9 @@
  * "Not yet applied" at the cursor: not sealed, or sealed under a number above the cursor's applied n. One
  * statement is one snapshot, so traffic going on meanwhile changes nothing.
  *
+ * Before a rebuild has sealed the sale, the ledger takes in what a memory told that is given up: of stock at movements
+ * that the cursor does not count any more. Sealing sets it right; until then nothing is said.
+ *
  * AUDIT: $1 sale_no   ORDERS: $1 sale_no
  */
 import { type Queryable, rows } from '../platform/postgres.ts';
@@ -24,6 +27,9 @@ const AUDIT_SALE = {
       FROM pending GROUP BY sku
     )
     SELECT c.seq, c.epoch, c.applied_n, c.sealed_n, c.acked_n, c.fenced_reason,
+      EXISTS (
+        SELECT FROM rebuilds WHERE sale_no = $1 AND finished_at IS NULL AND phase IN ('draining', 'sealing')
+      ) AS recovering,
       k.sku, k.total, k.reserved, k.sold, k.told_available, k.told_held,
       coalesce(w.to_available, 0) AS waiting_to_available, coalesce(w.from_held, 0) AS waiting_from_held
     FROM cursors c JOIN skus k USING (sale_no) LEFT JOIN waiting w USING (sku)
@@ -68,8 +74,9 @@ export type SaleAudit = {
   acked_n: number;
   fenced_reason: string | null;
   skus: SkuAudit[];
-  balanced: boolean;
-  /** Units by which the books are off, all SKUs together; 0 when balanced. */
+  /** Null: it can't be said, because a memory that is given up is being read into the ledger. */
+  balanced: boolean | null;
+  /** Units by which the books are off, all SKUs together; 0 when balanced, or when that can't be said. */
   imbalance: number;
   live: LiveCheck;
 };
@@ -80,8 +87,8 @@ export type LiveCheck =
   | { kind: 'differs'; skus: { sku: string; available: number; held: number }[] }
   /** Entries the ledger has not ingested yet: later. */
   | { kind: 'ahead'; entries: number }
-  /** No record, another epoch, or Redis behind the ledger. */
-  | { kind: 'not_comparable'; reason: 'missing' | 'epoch' | 'behind' }
+  /** No record, another epoch, Redis behind the ledger, or a rebuild before it has sealed the sale. */
+  | { kind: 'not_comparable'; reason: 'missing' | 'epoch' | 'behind' | 'recovering' }
   | { kind: 'not_asked' };
 
 /** A sale's counters as Redis holds them at one moment. */
@@ -93,7 +100,9 @@ export type LiveStock = {
 };
 
 type AuditRow = Omit<SkuAudit, 'available_off' | 'held_off'> &
-  Pick<SaleAudit, 'seq' | 'epoch' | 'applied_n' | 'sealed_n' | 'acked_n' | 'fenced_reason'>;
+  Pick<SaleAudit, 'seq' | 'epoch' | 'applied_n' | 'sealed_n' | 'acked_n' | 'fenced_reason'> & {
+    recovering: boolean;
+  };
 
 /**
  * Throws if there is no such sale. `readLive` asks Redis (null: it has no record); it is called after the
@@ -106,25 +115,19 @@ export async function auditSale(
 ): Promise<SaleAudit> {
   const found = await rows<AuditRow>(db, AUDIT_SALE, [saleNo]);
   if (found.length === 0) throw new Error(`no sale ${saleNo}`);
-  const { seq, epoch, applied_n, sealed_n, acked_n, fenced_reason } = found[0];
+  const { recovering, seq, epoch, applied_n, sealed_n, acked_n, fenced_reason } = found[0];
   const skus = found.map(skuAudit);
+  const at = { sale_no: saleNo, seq, epoch, applied_n, sealed_n, acked_n, fenced_reason, skus };
+  if (recovering) {
+    const live: LiveCheck = { kind: 'not_comparable', reason: 'recovering' };
+    return { ...at, imbalance: 0, balanced: null, live };
+  }
   const imbalance = skus.reduce((sum, s) => sum + Math.abs(s.available_off) + Math.abs(s.held_off), 0);
-  const check: LiveCheck = readLive
+  const live: LiveCheck = readLive
     ? compareLive({ seq, epoch, skus }, await readLive())
     : { kind: 'not_asked' };
-  return {
-    sale_no: saleNo,
-    seq,
-    epoch,
-    applied_n,
-    sealed_n,
-    acked_n,
-    fenced_reason,
-    skus,
-    imbalance,
-    balanced: imbalance === 0 && skus.every(isSound) && check.kind !== 'differs',
-    live: check,
-  };
+  const balanced = imbalance === 0 && skus.every(isSound) && live.kind !== 'differs';
+  return { ...at, imbalance, balanced, live };
 }
 
 function skuAudit(row: AuditRow): SkuAudit {

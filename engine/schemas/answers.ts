@@ -189,7 +189,10 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
   Reduction: object({ id: string, taken: list(object({ sku: string, qty: integer })) }),
   Audit: object({
     id: string,
-    balanced: { type: 'boolean' },
+    balanced: {
+      type: ['boolean', 'null'],
+      description: 'null: not said, because a rebuild is reading what Redis had into the ledger.',
+    },
     imbalance: integer,
     seq: integer,
     epoch: integer,

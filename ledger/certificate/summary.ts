@@ -218,7 +218,7 @@ function documentOf(read: Read) {
 
 function isBalanced({ audit, stock }: Read): boolean {
   return (
-    audit.balanced &&
+    audit.balanced === true &&
     audit.skus.every((k, i) => k.total === stock[i].created + stock[i].added - stock[i].taken)
   );
 }

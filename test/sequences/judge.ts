@@ -24,7 +24,7 @@ export async function glance(
   journal: Journal,
 ): Promise<SaleAudit> {
   const audit = await auditSale(db, shop.sale_no, () => readCounters(redis, shop.tenant));
-  if (!audit.balanced) throw new Broken(`the books do not balance: ${JSON.stringify(audit)}`);
+  if (audit.balanced === false) throw new Broken(`the books do not balance: ${JSON.stringify(audit)}`);
   if (audit.fenced_reason === null) {
     if (audit.live.kind === 'agrees') journal.amnesia = false;
   } else if (!journal.amnesia) throw new Broken(`closed without a cause: ${audit.fenced_reason}`);
