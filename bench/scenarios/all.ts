@@ -2,6 +2,9 @@
 import { againstBaselines } from './against-baselines.ts';
 import { checkout, replay, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
+import { memory } from './scale-memory.ts';
+import { scaleReservations } from './scale-reservations.ts';
+import { scaleSkus } from './scale-skus.ts';
 import type { Scenario } from './scenario.ts';
 import type { Stand } from './stand.ts';
 
@@ -15,4 +18,4 @@ export const SCENARIOS: readonly Scenario[] = [
   ...againstBaselines,
 ];
 
-export const STANDS: readonly Stand[] = [];
+export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory];
