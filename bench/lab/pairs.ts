@@ -9,13 +9,18 @@ export type Pair = { a: Measurement; b: Measurement; echo: readonly [number, num
 
 export type Compared = {
   pairs: readonly Pair[];
-  /** A's requests/s over B's, pair by pair. */
+  /** A's over B's, pair by pair. */
   ratio: Spread | undefined;
   discarded: number;
 };
 
+/** What of two runs is compared. */
+export type Metric = 'requests_per_s' | 'p99_ms';
+
 export type PairsOptions = {
   pairs: number;
+  /** Default requests/s. */
+  metric?: Metric;
   /** Requests/s of a short run of the raw echo. */
   echo: () => Promise<number>;
   a: () => Promise<Measurement>;
@@ -30,7 +35,8 @@ const DRIFT_MAX = 0.1;
 const TRIES = 2;
 
 export async function comparePairs(options: PairsOptions): Promise<Compared> {
-  const { a, b, echo, say, drift_max = DRIFT_MAX } = options;
+  const { a, b, echo, say, drift_max = DRIFT_MAX, metric = 'requests_per_s' } = options;
+  const ratioOf = (pair: Pair) => pair.a[metric] / pair.b[metric];
   const pairs: Pair[] = [];
   let discarded = 0;
   while (pairs.length < options.pairs && pairs.length + discarded < TRIES * options.pairs) {
@@ -43,16 +49,10 @@ export async function comparePairs(options: PairsOptions): Promise<Compared> {
       continue;
     }
     pairs.push(pair);
-    const ratio = pair.a.requests_per_s / pair.b.requests_per_s;
-    say(
-      `  pair ${pairs.length}: ${rate(pair.a.requests_per_s)} to ${rate(pair.b.requests_per_s)}, ratio ${ratio.toFixed(3)}`,
-    );
+    const [of_a, of_b] = [pair.a[metric], pair.b[metric]].map((value) => show(metric, value));
+    say(`  pair ${pairs.length}: ${of_a} to ${of_b}, ratio ${ratioOf(pair).toFixed(3)}`);
   }
-  return {
-    pairs,
-    ratio: spread(pairs.map((pair) => pair.a.requests_per_s / pair.b.requests_per_s)),
-    discarded,
-  };
+  return { pairs, ratio: spread(pairs.map(ratioOf)), discarded };
 }
 
 /** How far two runs of the same thing are apart, as a share of the greater. */
@@ -60,4 +60,6 @@ function driftOf([before, after]: readonly [number, number]): number {
   return Math.abs(before - after) / Math.max(before, after);
 }
 
+const show = (metric: Metric, value: number) =>
+  metric === 'p99_ms' ? `${value.toFixed(2)} ms` : rate(value);
 const rate = (value: number) => `${Math.round(value).toLocaleString('en')}/s`;

@@ -1,8 +1,9 @@
 /** What a scenario's runs come to: pure, from measurements to what is written down. */
 import type { Scenario } from '../scenarios/scenario.ts';
+import { type Bar, type Figure, isMet } from '../scenarios/stand.ts';
 import type { Counts } from './counts.ts';
 import type { Measurement } from './measure.ts';
-import type { Compared } from './pairs.ts';
+import type { Compared, Metric } from './pairs.ts';
 import { type Spread, spread } from './spread.ts';
 
 /** A client that waits less than this share of the time may be what limits. */
@@ -17,41 +18,67 @@ export type Side = {
   cpu_us: Record<string, number>;
   /** All runs together. */
   counts: (Counts & { offered: number }) | undefined;
-  /** The client had no time to wait: the servers could have done more. */
+  /** Share of the time that the client had nothing to do. */
+  client_idle: Spread | undefined;
+  /** The client had hardly anything of that: the servers could have done more. */
   client_ceiling: boolean;
+  /** Of a client with a schedule: how late it was itself. */
+  late_p99_ms: Spread | undefined;
 };
+
+/** `not shown`: the client's ceiling stands between the ratio and what the bar asks for. */
+export type Verdict = 'met' | 'not met' | 'not shown';
 
 export type Result = {
   name: string;
   what: string;
+  /** What the ratio is of. */
+  metric: Metric;
   ratio: Spread | undefined;
-  bar: number | undefined;
+  /** Of the ratio. */
+  bar: Bar | undefined;
+  verdict: Verdict | undefined;
   pairs: number;
   discarded: number;
   a: Side;
   b: Side;
+  /** What was measured besides. */
+  figures: Figure[];
   /** What the books say against it. A result with anything here is none. */
   wrong: string[];
 };
 
-export function resultOf(scenario: Scenario, compared: Compared, wrong: readonly string[]): Result {
+export function resultOf(
+  scenario: Pick<Scenario, 'name' | 'what' | 'a' | 'b' | 'bar' | 'metric'>,
+  compared: Compared,
+  { wrong, figures = [] }: { wrong: readonly string[]; figures?: readonly Figure[] },
+): Result {
   const sides = { a: compared.pairs.map((pair) => pair.a), b: compared.pairs.map((pair) => pair.b) };
   const lost = [...sides.a, ...sides.b].flatMap(uncounted);
+  const { name, what, bar, metric = 'requests_per_s' } = scenario;
+  const [a, b] = [sideOf(scenario.a, sides.a), sideOf(scenario.b, sides.b)];
+  const { ratio, discarded } = compared;
+  const verdict = ratio && bar ? verdictOf(ratio.median, bar, metric, { a, b }) : undefined;
   return {
-    name: scenario.name,
-    what: scenario.what,
-    ratio: compared.ratio,
-    bar: scenario.bar?.at_least,
-    pairs: compared.pairs.length,
-    discarded: compared.discarded,
-    a: sideOf(scenario.a, sides.a),
-    b: sideOf(scenario.b, sides.b),
+    ...{ name, what, metric, ratio, bar, verdict, pairs: compared.pairs.length, discarded, a, b },
+    figures: [...figures],
     wrong: [...wrong, ...lost],
   };
 }
 
+/** Where a client was the limit its side could have done more, and the ratio is a bound only: it must not say what it does not show. */
+function verdictOf(ratio: number, bar: Bar, metric: Metric, { a, b }: { a: Side; b: Side }): Verdict {
+  const met = isMet(ratio, bar);
+  if (metric !== 'requests_per_s') return met ? 'met' : 'not met';
+  const favours = 'at_least' in bar ? { a, b } : { a: b, b: a };
+  if (met && favours.b.client_ceiling) return 'not shown';
+  if (!met && favours.a.client_ceiling) return 'not shown';
+  return met ? 'met' : 'not met';
+}
+
 function sideOf(what: string, runs: readonly Measurement[]): Side {
   const of = (read: (run: Measurement) => number) => spread(runs.map(read));
+  const client_idle = of((run) => run.client_idle);
   const processes = Object.keys(runs[0]?.cpu_us ?? {});
   return {
     what,
@@ -65,7 +92,9 @@ function sideOf(what: string, runs: readonly Measurement[]): Side {
       ]),
     ),
     counts: countsOf(runs),
-    client_ceiling: (of((run) => run.client_idle)?.median ?? 1) < CLIENT_IDLE_MIN,
+    client_idle,
+    client_ceiling: (client_idle?.median ?? 1) < CLIENT_IDLE_MIN,
+    late_p99_ms: spread(runs.flatMap(({ schedule }) => schedule?.late_p99_ms ?? [])),
   };
 }
 
@@ -90,21 +119,39 @@ function uncounted(run: Measurement): string[] {
 }
 
 export function lineOf(result: Result): string {
-  if (result.wrong.length > 0) return `${result.name.padEnd(14)} NO RESULT: ${result.wrong.join('; ')}`;
-  if (!result.ratio)
-    return `${result.name.padEnd(14)} NO RESULT: the machine was too busy (${result.discarded} discarded)`;
+  const name = result.name.padEnd(14);
+  if (result.wrong.length > 0) return `${name} NO RESULT: ${result.wrong.join('; ')}`;
+  if (!result.ratio) return `${name} NO RESULT: the machine was too busy (${result.discarded} discarded)`;
   const { median, min, max } = result.ratio;
-  const bar =
-    result.bar === undefined ? '' : `  bar ${result.bar}: ${median >= result.bar ? 'met' : 'NOT met'}`;
-  const ceiling = result.a.client_ceiling || result.b.client_ceiling ? '  (client ceiling)' : '';
-  const cpu = Object.entries(result.a.cpu_us)
-    .map(([name, us]) => `${name} ${us}`)
-    .join(', ');
+  const bar = result.bar ? `  bar ${barText(result.bar)}: ${result.verdict}` : '';
+  const of = result.metric === 'p99_ms' ? 'p99 ratio' : 'ratio';
   return [
-    `${result.name.padEnd(14)} ratio ${median.toFixed(3)} (${min.toFixed(3)} to ${max.toFixed(3)})${bar}${ceiling}`,
-    `  ${result.a.what}: ${per(result.a.requests_per_s)}, p99 ${result.a.p99_ms?.median.toFixed(1)} ms; CPU us: ${cpu}`,
-    `  ${result.b.what}: ${per(result.b.requests_per_s)}`,
+    `${name} ${of} ${median.toFixed(3)} (${min.toFixed(3)} to ${max.toFixed(3)})${bar}`,
+    ...[result.a, result.b].map((side) => `  ${lineOfSide(side)}`),
+    ...result.figures.map((figure) => `  ${lineOfFigure(figure)}`),
   ].join('\n');
 }
 
+function lineOfSide(side: Side): string {
+  const late = side.late_p99_ms ? `, the client itself late by ${ms(side.late_p99_ms)}` : '';
+  const cpu = Object.entries(side.cpu_us).map(([name, us]) => `${name} ${us}`);
+  const client = side.client_ceiling
+    ? 'client ceiling'
+    : `client idle ${Math.round(100 * (side.client_idle?.median ?? 0))}%`;
+  return `${side.what}: ${per(side.requests_per_s)}, p99 ${ms(side.p99_ms)}${late}; ${client}; CPU us: ${cpu.join(', ')}`;
+}
+
+export function lineOfFigure({ what, value, unit, bar }: Figure): string {
+  const verdict = bar ? `  bar ${barText(bar)}: ${isMet(value, bar) ? 'met' : 'not met'}` : '';
+  return `${what}: ${figureText(value)} ${unit}${verdict}`;
+}
+
+/** Four digits are enough of anything measured. */
+export function figureText(value: number): string {
+  const digits = Math.max(0, Math.min(3, 3 - Math.floor(Math.log10(Math.abs(value) || 1))));
+  return value.toLocaleString('en', { maximumFractionDigits: digits });
+}
+
+const barText = (bar: Bar) => ('at_least' in bar ? `at least ${bar.at_least}` : `at most ${bar.at_most}`);
 const per = (rate: Spread | undefined) => `${Math.round(rate?.median ?? 0).toLocaleString('en')}/s`;
+const ms = (time: Spread | undefined) => `${(time?.median ?? Number.NaN).toFixed(2)} ms`;

@@ -19,9 +19,10 @@ export async function compare(
   const compared = await comparePairs({
     pairs,
     echo: async () => (await run(lab, lab.echo.spot, echo_bodies, { seconds: ECHO_SECONDS })).requests_per_s,
-    ...{ a: contest.a, b: contest.b, say },
+    ...{ a: contest.a, b: contest.b, say, metric: scenario.metric },
     ...(quick ? { drift_max: 1 } : {}),
   });
+  const figures = await contest.figures?.(compared.pairs.map(({ a }) => a));
   say('  checking the books');
-  return resultOf(scenario, compared, await contest.audit());
+  return resultOf(scenario, compared, { wrong: await contest.audit(), figures });
 }

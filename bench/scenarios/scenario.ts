@@ -1,7 +1,9 @@
 /** What a scenario is: two things compared, over one world, with the books checked after each run. */
 import type { Echo } from '../lab/echo.ts';
 import type { Measurement } from '../lab/measure.ts';
+import type { Metric } from '../lab/pairs.ts';
 import type { World } from '../lab/world.ts';
+import type { Bar, Figure } from './stand.ts';
 
 export type Scenario = {
   name: string;
@@ -10,14 +12,18 @@ export type Scenario = {
   /** What A and B are, for the report. */
   a: string;
   b: string;
-  /** The ratio that is wanted, and what it is of. */
-  bar?: { at_least: number };
+  /** What is compared; default requests/s. */
+  metric?: Metric;
+  /** The ratio that is wanted. */
+  bar?: Bar;
   prepare(lab: Lab): Promise<Contest>;
 };
 
 export type Contest = {
   a: () => Promise<Measurement>;
   b: () => Promise<Measurement>;
+  /** After all runs: what is worth telling besides, from those of A that counted. */
+  figures?: (runs: readonly Measurement[]) => Promise<Figure[]>;
   /** After all runs: what is wrong in the books; empty if nothing. */
   audit: () => Promise<string[]>;
 };
