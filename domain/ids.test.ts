@@ -48,6 +48,27 @@ test('a fingerprint does not depend on the order of keys, but on everything else
   expect(canonicalJson({ b: undefined, a: null, c: ['x', 1, true] })).toBe('{"a":null,"c":["x",1,true]}');
 });
 
+test('canonical JSON is JSON with its keys in order', () => {
+  const inOrder = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(inOrder)
+      : value && typeof value === 'object'
+        ? Object.fromEntries(
+            Object.entries(value)
+              .map(([key, member]) => [`k${key}`, inOrder(member)])
+              .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+          )
+        : value;
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const sorted = inOrder(value);
+      expect(canonicalJson(sorted as never)).toBe(JSON.stringify(sorted));
+    }),
+  );
+  const shuffled = { b: { z: '"\\', y: ['\ud800', '\u0001'] }, a: -0.5 };
+  expect(canonicalJson(shuffled)).toBe('{"a":-0.5,"b":{"y":["\\ud800","\\u0001"],"z":"\\"\\\\"}}');
+});
+
 test('days begin at midnight UTC', () => {
   expect(dayOf(Date.UTC(1970, 0, 1))).toBe(0);
   expect(dayOf(Date.UTC(2026, 0, 2) - 1)).toBe(dayOf(Date.UTC(2026, 0, 1)));

@@ -9,10 +9,10 @@
  * The salt is the sale's own secret, so an id can't be guessed, and is the same for a retry on any
  * engine. Cutting the digest in half is what makes a prefix salt safe (no length extension).
  */
-import { hash } from 'node:crypto';
+import { DIGEST_BYTES, digest } from './digest.ts';
 
 export const ROUTE_BYTES = 6;
-export const HASH_BYTES = 16;
+export const HASH_BYTES = DIGEST_BYTES;
 export const SALT_BYTES = 32;
 const DAY_MS = 86_400_000;
 const ORDER_ID = /^[A-Za-z0-9_-]{32}$/;
@@ -27,11 +27,24 @@ export function isName(text: string): boolean {
   return NAME.test(text);
 }
 
+/** What is hashed is put together here: a hash a request is no reason for a Buffer a request. */
+const scratch = Buffer.allocUnsafe(4_096);
+
 function shortHash(salt: Buffer, parts: readonly string[]): Buffer {
-  // Each part carries its length, so that no two lists of parts read the same.
+  const text = listed(parts);
+  const length = salt.copy(scratch) + scratch.write(text, salt.length);
+  if (length < salt.length + text.length) throw new Error('too long for an id');
+  return digest(scratch.subarray(0, length));
+}
+
+/** Each part carries its length in bytes, so that no two lists of parts read the same. */
+function listed(parts: readonly string[]): string {
   let text = '';
+  for (const part of parts) text += `${part.length}:${part}`;
+  if (Buffer.byteLength(text) === text.length) return text;
+  text = '';
   for (const part of parts) text += `${Buffer.byteLength(part)}:${part}`;
-  return hash('sha256', Buffer.concat([salt, Buffer.from(text)]), 'buffer').subarray(0, HASH_BYTES);
+  return text;
 }
 
 /** 128 bits that name a request (tenant, sale, buyer, Idempotency-Key) for ever. */

@@ -25,12 +25,21 @@ export type StockState = GateTimes & {
 
 export type StockRecord = { fingerprint: string; taken: readonly Line[] };
 
-export type StockRequest = { id: string; fingerprint: string; buyer: string; lines: readonly Line[] };
+export type StockRequest = {
+  id: string;
+  fingerprint: string;
+  buyer: string;
+  lines: readonly Line[];
+  /** Is decided like any other, and takes nothing. */
+  question?: boolean;
+};
 
 export type StockAnswer =
   | { status: 'accepted' }
   | { status: 'replay' }
   | { status: 'key_reused' }
+  /** Of a question: it has been answered before; it would be accepted. */
+  | { status: 'known' | 'whole_wanted' }
   | { status: 'late' | 'not_open' | 'closed' | 'paused' | 'unknown_sku' }
   | { status: 'limit'; held: number }
   | { status: 'sold_out' | 'temporarily_held'; available: number[] };
@@ -56,6 +65,7 @@ function reserveOne(
   times: { now_ms: number; not_after_ms: number },
 ): StockAnswer {
   const record = state.records.get(request.id);
+  if (record && request.question) return { status: 'known' };
   if (record) return { status: record.fingerprint === request.fingerprint ? 'replay' : 'key_reused' };
   if (times.now_ms > times.not_after_ms) return { status: 'late' };
   const gate = effectiveGate(state, times.now_ms);
@@ -68,6 +78,7 @@ function reserveOne(
 
   const refusal = stockRefusal(state, request.lines);
   if (refusal) return refusal;
+  if (request.question) return { status: 'whole_wanted' };
   for (const { sku, qty } of request.lines) {
     add(state.available, sku, -qty);
     add(state.held, sku, qty);

@@ -59,6 +59,11 @@ export function encodeRecord(record: {
   return bytes;
 }
 
+/** The fingerprint of the request that a record is of. */
+export function fingerprintOf(bytes: Buffer): Buffer {
+  return bytes.subarray(0, 16);
+}
+
 /** Throws on bytes that are no record. */
 export function decodeRecord(bytes: Buffer, sale: SkuNames): ReservationRecord {
   const flat = unpack(bytes.subarray(ANSWER_AT)) as number[];
@@ -68,7 +73,7 @@ export function decodeRecord(bytes: Buffer, sale: SkuNames): ReservationRecord {
     lines.push({ sku: sale.skus[flat[i]], qty: flat[i + 1], unit_price: flat[i + 2] });
   }
   return {
-    fingerprint: bytes.subarray(0, 16),
+    fingerprint: fingerprintOf(bytes),
     buyer_hash: bytes.subarray(16, STAMP_AT),
     reserved_at_ms: bytes.readUIntBE(STAMP_AT, 6),
     hold_ms: bytes.readUInt32BE(STAMP_AT + 6),

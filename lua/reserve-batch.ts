@@ -1,8 +1,9 @@
 /** Pure: the columns that a batch of requests makes for reserve.lua. */
+import { DIGEST_BYTES } from '../domain/digest.ts';
 import type { PricedLine } from '../domain/types.ts';
 import type { ReserveBatch } from './scripts.ts';
 
-/** A request ready to travel. */
+/** A request ready to travel. With an empty answer it is a question, and takes nothing (see reserve.lua). */
 export type Prepared = {
   id: Buffer;
   fingerprint: Buffer;
@@ -11,6 +12,17 @@ export type Prepared = {
   answer: Buffer;
   payload: Buffer;
 };
+
+const NOTHING = Buffer.alloc(0);
+const NO_FINGERPRINT = Buffer.alloc(DIGEST_BYTES);
+
+export function questionOf({
+  id,
+  buyer_hash,
+  lines,
+}: Pick<Prepared, 'id' | 'buyer_hash' | 'lines'>): Prepared {
+  return { id, buyer_hash, lines, fingerprint: NO_FINGERPRINT, answer: NOTHING, payload: NOTHING };
+}
 
 export function columns(items: readonly Prepared[]): ReserveBatch {
   const hashes: Buffer[] = [];

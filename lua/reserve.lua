@@ -6,6 +6,9 @@
 --
 -- buckets   the record hashes of consecutive days, the first being first_day; this script picks
 --           today and the two before by Redis TIME, never by an engine's clock
+-- A request whose answer is empty is a question: it is decided like any other and takes nothing. Engines ask where a
+-- request is likely to be refused, and spare what only a success needs; it names no fingerprint.
+--
 -- hashes    48 bytes a request: id, fingerprint, buyer, 16 bytes each
 -- answers, payloads  one after another; their lengths are in the batch
 -- batch     msgpack columns { skus, lines, answer_lengths, payload_lengths }: skus are the distinct SKUs of
@@ -13,6 +16,7 @@
 --           (bytes travel outside of msgpack because cmsgpack knows text only)
 -- statuses  one character a request, in order:
 --           a accepted               r replay (extra: day, record)   m same key, other request
+--           k a question about a known request (extra: day, record)  w a question that would be accepted: ask whole
 --           t past not_after         n not open yet                  c closed
 --           p paused                 l limit (extra: units the buyer has)
 --           s sold out, h held (extra: available per line, comma-separated)   u unknown SKU
@@ -161,9 +165,13 @@ for i, id in ipairs(ids) do
   local stored = known[i] or taken_here[id]
   local status, extra
   if stored then
-    local same = string.sub(stored, 1, 16) == string.sub(hashes, 48 * i - 31, 48 * i - 16)
-    status = same and 'r' or 'm'
-    if same then
+    if answer_lengths[i] == 0 then
+      status = 'k'
+    else
+      local same = string.sub(stored, 1, 16) == string.sub(hashes, 48 * i - 31, 48 * i - 16)
+      status = same and 'r' or 'm'
+    end
+    if status ~= 'm' then
       extras[#extras + 1] = tostring(known_day[i] or today)
       extra = stored
     end
@@ -172,7 +180,10 @@ for i, id in ipairs(ids) do
   else
     local buyer = buyers[i]
     status, extra = take(first, last, owned[buyer])
-    if status == 'a' then
+    if status == 'a' and answer_lengths[i] == 0 then
+      put_back(first, last)
+      status, extra = 'w', nil
+    elseif status == 'a' then
       -- Fingerprint and buyer stand next to each other in the record as in the batch.
       local value = string.sub(hashes, 48 * i - 31, 48 * i) .. stamp .. string.sub(answers, answer_at, answer_next - 1)
       taken = taken + 1

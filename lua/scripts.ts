@@ -80,7 +80,7 @@ export type ReserveBatch = {
 };
 
 /** One character a request; meanings in reserve.lua. */
-export type ReserveStatus = 'a' | 'r' | 'm' | 't' | 'n' | 'c' | 'p' | 'l' | 's' | 'h' | 'u';
+export type ReserveStatus = 'a' | 'r' | 'm' | 'k' | 't' | 'n' | 'c' | 'p' | 'l' | 's' | 'h' | 'u' | 'w';
 
 export type ReserveReply = {
   kind: 'done';

@@ -23,6 +23,8 @@ const STATUS: Record<ReserveStatus, StockAnswer['status']> = {
   a: 'accepted',
   r: 'replay',
   m: 'key_reused',
+  k: 'known',
+  w: 'whole_wanted',
   t: 'late',
   n: 'not_open',
   c: 'closed',
@@ -54,6 +56,7 @@ const request = fc.record({
   ),
   buyer: few('buyer', 6),
   lines: fc.array(line, { minLength: 1, maxLength: 3 }),
+  question: fc.nat({ max: 3 }).map((i) => i === 0),
 });
 const movement = fc.record({
   n: fc.integer({ min: 1, max: 6 }),
@@ -149,7 +152,7 @@ async function onRedis(sale: TestSale, c: Command): Promise<unknown> {
       const extras = reply.extras.map(String);
       return [...reply.statuses].map((letter) => {
         const status = STATUS[letter as ReserveStatus];
-        if (status === 'replay') extras.splice(0, 2);
+        if (status === 'replay' || status === 'known') extras.splice(0, 2);
         if (status === 'limit') return { status, held: Number(extras.shift()) };
         if (status === 'sold_out' || status === 'temporarily_held') {
           return { status, available: extras.shift()?.split(',').map(Number) };

@@ -10,8 +10,12 @@ import type { ReserveOutcome, ReserveRequest } from '../../engine/checkout/port.
 import { type Pool, type Queryable, rows, withTransaction } from '../../platform/postgres.ts';
 
 export const SCHEMA = `
+  CREATE TABLE baseline_sales (
+    id text PRIMARY KEY, currency text NOT NULL, limit_per_buyer bigint NOT NULL
+  );
   CREATE TABLE baseline_skus (
-    sale text, sku text, stock bigint NOT NULL CHECK (stock >= 0), version bigint NOT NULL DEFAULT 0,
+    sale text, sku text, price bigint NOT NULL, stock bigint NOT NULL CHECK (stock >= 0),
+    version bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (sale, sku)
   ) WITH (fillfactor = 10);
   CREATE TABLE baseline_units (
@@ -25,6 +29,9 @@ export const SCHEMA = `
     id text PRIMARY KEY, sale text NOT NULL, buyer text NOT NULL, key text NOT NULL, fingerprint bytea NOT NULL,
     lines jsonb NOT NULL, total bigint NOT NULL, reserved_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz NOT NULL, UNIQUE (sale, buyer, key)
+  );
+  CREATE TABLE baseline_answers (
+    sale text, buyer text, key text, fingerprint bytea NOT NULL, answer jsonb, PRIMARY KEY (sale, buyer, key)
   );`;
 
 export type Purchase = { id: string; request: ReserveRequest; lines: PricedLine[]; units: number };
@@ -96,7 +103,7 @@ async function findOrder(db: Queryable, purchase: Purchase): Promise<ReserveOutc
   const { sale, buyer, key, fingerprint } = purchase.request;
   const [found] = await rows<Times & { id: string; fingerprint: Buffer }>(db, FIND, [sale.id, buyer, key]);
   if (!found) return undefined;
-  if (!found.fingerprint.equals(fingerprint)) return { kind: 'idempotency_key_reused' };
+  if (!found.fingerprint.equals(fingerprint())) return { kind: 'idempotency_key_reused' };
   return accepted({ ...purchase, id: found.id }, found, true);
 }
 
@@ -112,7 +119,7 @@ async function insertOrder(tx: Queryable, purchase: Purchase): Promise<ReserveOu
   const { request, lines, id } = purchase;
   const { sale, buyer, key, fingerprint } = request;
   const { total } = priceOrder(sale.currency, lines);
-  const values = [id, sale.id, buyer, key, fingerprint, JSON.stringify(lines), total, HOLD_MS];
+  const values = [id, sale.id, buyer, key, fingerprint(), JSON.stringify(lines), total, HOLD_MS];
   const [times] = await rows<Times>(tx, INSERT, values);
   return accepted(purchase, times as Times, false);
 }

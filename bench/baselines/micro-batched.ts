@@ -90,6 +90,7 @@ const WRITE_ORDERS = {
            AS o (id, buyer, key, fingerprint, lines, total)`,
 };
 
+type Taken = Purchase & { fingerprint: Buffer };
 type Known = { id: string; fingerprint: Buffer; reserved_at: Date; expires_at: Date };
 
 /** All of one sale; the locked rows of stock make one batch after another. */
@@ -109,9 +110,10 @@ async function decide(tx: Queryable, purchases: readonly Purchase[]): Promise<Re
   const now = new Date();
   const times = { reserved_at: now, expires_at: new Date(now.getTime() + HOLD_MS) };
 
-  const taken: Purchase[] = [];
+  const taken: Taken[] = [];
   const outcomes = purchases.map((purchase): ReserveOutcome => {
-    const { buyer, key, fingerprint } = purchase.request;
+    const { buyer, key } = purchase.request;
+    const fingerprint = purchase.request.fingerprint();
     const name = `${buyer} ${key}`;
     const earlier = known.get(name);
     if (earlier) {
@@ -126,7 +128,7 @@ async function decide(tx: Queryable, purchases: readonly Purchase[]): Promise<Re
     if (purchase.lines.some(({ sku, qty }) => (stock.get(sku) ?? 0) < qty)) return soldOut(purchase).outcome;
     for (const { sku, qty } of purchase.lines) stock.set(sku, (stock.get(sku) ?? 0) - qty);
     units.set(buyer, held + purchase.units);
-    const made = { ...purchase, id: randomUUID() };
+    const made = { ...purchase, id: randomUUID(), fingerprint };
     known.set(name, { id: made.id, fingerprint, ...times });
     taken.push(made);
     return accepted(made, times, false);
@@ -135,7 +137,7 @@ async function decide(tx: Queryable, purchases: readonly Purchase[]): Promise<Re
   return outcomes;
 }
 
-async function write(tx: Queryable, sale: string, taken: readonly Purchase[]): Promise<void> {
+async function write(tx: Queryable, sale: string, taken: readonly Taken[]): Promise<void> {
   const stock = totals(taken.flatMap(({ lines }) => lines.map(({ sku, qty }) => [sku, qty] as const)));
   await rows(tx, WRITE_STOCK, [sale, ...stock]);
   await rows(tx, WRITE_UNITS, [sale, ...totals(taken.map(({ request, units }) => [request.buyer, units]))]);
@@ -144,7 +146,7 @@ async function write(tx: Queryable, sale: string, taken: readonly Purchase[]): P
     taken.map(({ id }) => id),
     taken.map(({ request }) => request.buyer),
     taken.map(({ request }) => request.key),
-    taken.map(({ request }) => request.fingerprint),
+    taken.map(({ fingerprint }) => fingerprint),
     taken.map(({ lines }) => JSON.stringify(lines)),
     taken.map(({ request, lines }) => priceOrder(request.sale.currency, lines).total),
     HOLD_MS,

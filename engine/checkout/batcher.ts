@@ -8,7 +8,7 @@
  * make that harmless, and `not_after` makes sure that a copy still on the road takes nothing later.
  */
 import type { Redis } from 'ioredis';
-import { BATCHES_IN_FLIGHT_MAX, PENDING_RESERVATIONS_MAX, RESERVE_DEADLINE_MS } from '../../domain/limits.ts';
+import { BATCHES_IN_FLIGHT_MAX, PENDING_RESERVATIONS_MAX } from '../../domain/limits.ts';
 import { columns, type Prepared } from '../../lua/reserve-batch.ts';
 import { type Refusal, type ReserveReply, type ReserveStatus, reserve } from '../../lua/scripts.ts';
 import { RedisUnavailable, redisReady } from '../../platform/redis.ts';
@@ -22,7 +22,8 @@ export type BatchOutcome =
   | { kind: 'unavailable' | 'sale_recovering' | 'overloaded' };
 
 export type Batcher = {
-  submit(item: Prepared): Promise<BatchOutcome>;
+  /** `until_ms`, by the steady clock: when the caller has given up. */
+  submit(item: Prepared, until_ms: number): Promise<BatchOutcome>;
   /** How long the oldest that is in no batch yet has waited, ms; 0 if there is none. */
   oldest_ms?(): number;
 };
@@ -43,17 +44,16 @@ export type BatcherOptions = {
   clock: RedisClock;
   pending: PendingCount;
   observe: BatchObserver;
-  deadline_ms?: number;
 };
 
-type Waiting = Prepared & { until_ms: number; settle: (outcome: BatchOutcome) => void };
+type Waiting = Prepared & { since_ms: number; until_ms: number; settle: (outcome: BatchOutcome) => void };
 
 /** Extras that follow a status in the reply (see lua/reserve.lua). */
-const EXTRAS_OF: Partial<Record<ReserveStatus, number>> = { r: 2, l: 1, s: 1, h: 1 };
+const EXTRAS_OF: Partial<Record<ReserveStatus, number>> = { r: 2, k: 2, l: 1, s: 1, h: 1 };
 const RETRY_WAIT_MS = 20;
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { redis, sale, clock, pending, observe, deadline_ms = RESERVE_DEADLINE_MS } = options;
+  const { redis, sale, clock, pending, observe } = options;
   let queue: Waiting[] = [];
   let in_flight = 0;
   let scheduled = false;
@@ -155,8 +155,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
   }
 
   return {
-    oldest_ms: () => (queue.length > 0 ? steady_ms() - (queue[0].until_ms - deadline_ms) : 0),
-    submit(item) {
+    oldest_ms: () => (queue.length > 0 ? steady_ms() - queue[0].since_ms : 0),
+    submit(item, until_ms) {
       if (pending.value >= PENDING_RESERVATIONS_MAX) return Promise.resolve({ kind: 'overloaded' });
       // Nobody new queues up for a Redis that is away: an answer at once is worth more.
       if (redis.status !== 'ready') return Promise.resolve({ kind: 'unavailable' });
@@ -168,7 +168,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
           observe.pending(pending.value);
           resolve(outcome);
         };
-        queue.push({ ...item, until_ms: steady_ms() + deadline_ms, settle });
+        queue.push({ ...item, since_ms: steady_ms(), until_ms, settle });
         schedule();
       });
     },

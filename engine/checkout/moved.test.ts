@@ -33,7 +33,7 @@ beforeEach(async () => {
   await sales.get(tenant, token.sale);
   sale = found;
   const bought = await createReserve({ redis, observe: ignore })({
-    ...{ sale, buyer: 'ann', key: randomBytes(12).toString('hex'), fingerprint: Buffer.alloc(16) },
+    ...{ sale, buyer: 'ann', key: randomBytes(12).toString('hex'), fingerprint: () => Buffer.alloc(16) },
     ...{ road: 'checkout', lines: [{ sku: 'a', qty: 1 }], payment_method: { type: 'card', token: 'pm_ok' } },
     ...{ shipping_address: null, contact: null },
   });

@@ -10,8 +10,8 @@ export type ReserveRequest = {
   buyer: string;
   /** Idempotency-Key, without quotes. */
   key: string;
-  /** 16 bytes, domain/fingerprint.ts. */
-  fingerprint: Buffer;
+  /** 16 bytes, domain/fingerprint.ts; asked for only where it is needed. */
+  fingerprint(): Buffer;
   road: Road;
   /** As sent: equal SKUs are added up here. At least one. */
   lines: readonly Line[];

@@ -62,14 +62,14 @@ async function open(qty: number, limit = 0): Promise<{ sale: Sale; loaded: TestS
 function buy(
   reserve: Reserve,
   sale: Sale,
-  more: { buyer?: string; key?: string; qty?: number } = {},
+  more: { buyer?: string; key?: string; qty?: number; fingerprint?: () => Buffer } = {},
 ): Promise<ReserveOutcome> {
   const { buyer = randomBytes(6).toString('hex'), key = randomBytes(12).toString('hex'), qty = 1 } = more;
   return reserve({
     sale,
     buyer,
     key,
-    fingerprint: Buffer.alloc(16, qty),
+    fingerprint: more.fingerprint ?? (() => Buffer.alloc(16, qty)),
     road: 'checkout',
     lines: [{ sku: 'a', qty }],
     payment_method: { type: 'card', token: 'pm_ok' },
@@ -123,6 +123,38 @@ describe('batches', () => {
     if (held.kind === 'temporarily_held') expect(held.earliest_release_ms).toBeGreaterThan(held.now_ms);
     const unknown = { ...sale, items: new Map() };
     expect(await buy(reserve, unknown)).toEqual({ kind: 'unknown_sku', sku: 'a' });
+  });
+});
+
+describe('once a SKU is empty', () => {
+  const ann = { buyer: 'ann', key: 'k'.repeat(16) };
+
+  test('a refusal costs no fingerprint, an earlier success is told again, and an altered one is not', async () => {
+    const { sale } = await open(1);
+    const reserve = createReserve({ redis, observe });
+    const first = await buy(reserve, sale, ann);
+    expect(first.kind).toBe('accepted');
+    expect((await buy(reserve, sale)).kind).toBe('temporarily_held');
+    const fingerprint = () => expect.unreachable('a question has no fingerprint');
+    expect((await buy(reserve, sale, { fingerprint })).kind).toBe('temporarily_held');
+    expect(await buy(reserve, sale, ann)).toEqual({ ...first, replayed: true });
+    const altered = await buy(reserve, sale, { ...ann, fingerprint: () => Buffer.alloc(16, 9) });
+    expect(altered.kind).toBe('idempotency_key_reused');
+  });
+
+  test('stock that comes back is sold to the next who ask, all of it and no more', async () => {
+    const { sale, loaded } = await open(1);
+    const reserve = createReserve({ redis, observe });
+    await buy(reserve, sale, ann);
+    await Promise.all(Array.from({ length: 50 }, () => buy(reserve, sale)));
+    await apply(admin, loaded.token, {
+      ...{ n: 1, buyers: [], earliest_ms: 0 },
+      items: [{ sku: 'a', to_available: 5, from_held: 0 }],
+    });
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => buy(reserve, sale)));
+    expect(count(outcomes, 'accepted')).toBe(5);
+    expect(count(outcomes, 'temporarily_held')).toBe(45);
+    expect(await available(sale)).toBe(0);
   });
 });
 

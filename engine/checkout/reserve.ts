@@ -1,14 +1,21 @@
 /**
  * Reserves: prices the lines, names the request, sends it with its batch, and says in words what the script
  * decided.
+ *
+ * At a sell-out nearly everybody is refused, and what only a success needs (fingerprint, answer, order) would be made
+ * for nothing. So a request for a SKU of which there was nothing when last heard goes as a question, without them: the
+ * script decides it all the same, knows a retry all the same, and says when there is stock again (lua/reserve.lua, `w`);
+ * then the request goes again, whole. What this engine remembers decides how a request travels, never its answer.
  */
 import type { Redis } from 'ioredis';
 import { buyerHash, encodeOrderId, requestHash } from '../../domain/ids.ts';
+import { RESERVE_DEADLINE_MS } from '../../domain/limits.ts';
 import { mergeLines, priceOrder } from '../../domain/pricing.ts';
 import type { PricedLine } from '../../domain/types.ts';
 import { encodeOrderPayload } from '../../lua/order-payload.ts';
-import { decodeRecord, encodeAnswer } from '../../lua/reservation-record.ts';
-import type { Prepared } from '../../lua/reserve-batch.ts';
+import { decodeRecord, encodeAnswer, fingerprintOf } from '../../lua/reservation-record.ts';
+import { type Prepared, questionOf } from '../../lua/reserve-batch.ts';
+import type { ReserveStatus } from '../../lua/scripts.ts';
 import type { Sale } from '../sales/sale.ts';
 import {
   type Batcher,
@@ -18,7 +25,7 @@ import {
   type PendingCount,
 } from './batcher.ts';
 import type { Reservation, Reserve, ReserveOutcome, ReserveRequest, ShortLine } from './port.ts';
-import { createRedisClock } from './redis-clock.ts';
+import { createRedisClock, steady_ms } from './redis-clock.ts';
 
 export type ReserveOptions = {
   redis: Redis;
@@ -30,31 +37,56 @@ export type ReserveOptions = {
   watch?: (read: () => { count: number; oldest_ms: number }) => void;
 };
 
+/** Where a sale's requests go. */
+type Counter = {
+  batcher: Batcher;
+  /** SKUs of which nothing was available when last heard. */
+  empty: Set<string>;
+};
+
 export function createReserve(options: ReserveOptions): Reserve {
   const clock = createRedisClock();
   const pending: PendingCount = { value: 0 };
-  const batchers = new Map<Sale, Batcher>();
+  const { deadline_ms = RESERVE_DEADLINE_MS } = options;
+  const counters = new Map<Sale, Counter>();
   options.watch?.(() => {
     let oldest_ms = 0;
-    for (const batcher of batchers.values()) oldest_ms = Math.max(oldest_ms, batcher.oldest_ms?.() ?? 0);
+    for (const { batcher } of counters.values()) oldest_ms = Math.max(oldest_ms, batcher.oldest_ms?.() ?? 0);
     return { count: pending.value, oldest_ms };
   });
 
-  function batcherOf(sale: Sale): Batcher {
-    let batcher = batchers.get(sale);
-    if (!batcher) {
-      batcher = (options.batcher ?? createBatcher)({ ...options, sale, clock, pending });
-      batchers.set(sale, batcher);
+  function counterOf(sale: Sale): Counter {
+    let counter = counters.get(sale);
+    if (!counter) {
+      const batcher = (options.batcher ?? createBatcher)({ ...options, sale, clock, pending });
+      counter = { batcher, empty: new Set() };
+      counters.set(sale, counter);
     }
-    return batcher;
+    return counter;
   }
 
-  return async (request) => {
+  return (request) => {
     const lines = pricedLines(request);
-    if ('unknown' in lines) return { kind: 'unknown_sku', sku: lines.unknown };
-    const prepared = prepare(request, lines);
-    const outcome = await batcherOf(request.sale).submit(prepared);
-    return outcome.kind === 'done' ? inWords(request.sale, prepared, outcome) : outcome;
+    if ('unknown' in lines) return Promise.resolve({ kind: 'unknown_sku', sku: lines.unknown });
+    const counter = counterOf(request.sale);
+    const named = nameOf(request, lines);
+    const until_ms = steady_ms() + deadline_ms;
+    const send = (asked: Prepared): Promise<ReserveOutcome> =>
+      counter.batcher.submit(asked, until_ms).then((outcome) => {
+        if (outcome.kind !== 'done') return outcome;
+        const { status } = outcome;
+        if (status === 'w') {
+          for (const { sku } of lines) counter.empty.delete(sku);
+          return send(whole(request, named));
+        }
+        const told = inWords(request, asked, status, outcome);
+        if ('short' in told) {
+          for (const { sku, available } of told.short) if (available === 0) counter.empty.add(sku);
+        }
+        return told;
+      });
+    const hopeless = counter.empty.size > 0 && lines.some(({ sku }) => counter.empty.has(sku));
+    return send(hopeless ? questionOf(named) : whole(request, named));
   };
 }
 
@@ -68,10 +100,17 @@ function pricedLines(request: ReserveRequest): PricedLine[] | { unknown: string 
   return priced;
 }
 
-function prepare(request: ReserveRequest, lines: PricedLine[]): Prepared {
-  const { sale, buyer, key, fingerprint, road, payment_method, shipping_address, contact } = request;
+/** What names a request: enough to find it, and to decide it. */
+type Named = Pick<Prepared, 'id' | 'buyer_hash' | 'lines'>;
+
+function nameOf({ sale, buyer, key }: ReserveRequest, lines: PricedLine[]): Named {
   const id = requestHash(sale.salt, sale.tenant, sale.id, buyer, key);
-  const buyer_hash = buyerHash(sale.salt, buyer);
+  return { id, buyer_hash: buyerHash(sale.salt, buyer), lines };
+}
+
+function whole(request: ReserveRequest, { id, buyer_hash, lines }: Named): Prepared {
+  const { sale, buyer, road, payment_method, shipping_address, contact } = request;
+  const fingerprint = request.fingerprint();
   const amounts = priceOrder(sale.currency, lines);
   const positions: number[] = [];
   let units = 0;
@@ -97,13 +136,17 @@ function prepare(request: ReserveRequest, lines: PricedLine[]): Prepared {
     fingerprint,
     buyer_hash,
     lines,
-    answer: encodeAnswer(road, amounts, lines, positions),
     payload,
+    answer: encodeAnswer(road, amounts, lines, positions),
   };
 }
 
-function inWords(sale: Sale, asked: Prepared, outcome: BatchOutcome & { kind: 'done' }): ReserveOutcome {
-  const { status, extras, reply } = outcome;
+function inWords(
+  { sale, fingerprint }: ReserveRequest,
+  asked: Prepared,
+  status: Exclude<ReserveStatus, 'w'>,
+  { extras, reply }: BatchOutcome & { kind: 'done' },
+): ReserveOutcome {
   switch (status) {
     case 'a': {
       const reserved_at_ms = reply.now_ms;
@@ -120,12 +163,11 @@ function inWords(sale: Sale, asked: Prepared, outcome: BatchOutcome & { kind: 'd
         },
       };
     }
+    case 'k':
+      if (!fingerprint().equals(fingerprintOf(extras[1]))) return { kind: 'idempotency_key_reused' };
+      return replayOf(sale, asked, extras);
     case 'r':
-      return {
-        kind: 'accepted',
-        replayed: true,
-        reservation: recorded(sale, asked.id, Number(extras[0]), extras[1]),
-      };
+      return replayOf(sale, asked, extras);
     case 'm':
       return { kind: 'idempotency_key_reused' };
     case 'u':
@@ -153,6 +195,10 @@ function inWords(sale: Sale, asked: Prepared, outcome: BatchOutcome & { kind: 'd
     case 't':
       return { kind: 'unavailable' };
   }
+}
+
+function replayOf(sale: Sale, asked: Prepared, [day, record]: readonly Buffer[]): ReserveOutcome {
+  return { kind: 'accepted', replayed: true, reservation: recorded(sale, asked.id, Number(day), record) };
 }
 
 /** The reservation that a record tells of. `day` and `hash` are parts of its order id. */

@@ -2,7 +2,7 @@
 import { requestFingerprint } from '../../domain/fingerprint.ts';
 import { dayOf, encodeOrderId, requestHash } from '../../domain/ids.ts';
 import { RECORD_WINDOW_DAYS } from '../../domain/limits.ts';
-import type { Reserve, ReserveOutcome, ReserveRequest } from '../checkout/port.ts';
+import type { ReserveOutcome, ReserveRequest } from '../checkout/port.ts';
 import { reservationView } from '../orders/order-view.ts';
 import { iso, json, type Refusal, type Reply, refuse } from '../reply.ts';
 import type { Context, Handler } from '../route.ts';
@@ -24,7 +24,7 @@ export function checkoutHandlers(
   told: { observe: CheckoutObserver; pausedRefused: () => void },
 ) {
   const { sales, paused, findReservation } = services;
-  const reserve = observed(services.reserve, told.observe);
+  const { observe } = told;
 
   const checkout: Handler<CheckoutBody> = (context) => {
     const { body } = context;
@@ -60,7 +60,7 @@ export function checkoutHandlers(
       sale,
       buyer: caller.sub,
       key,
-      fingerprint: requestFingerprint(road.target, body),
+      fingerprint: () => requestFingerprint(road.target, body),
       road: road.road,
       lines: body.items,
       payment_method: road.payment_method,
@@ -68,7 +68,16 @@ export function checkoutHandlers(
       contact: body.contact ?? caller.contact,
     };
     const left_ms = paused.leftMs(sale.salt, caller.sub);
-    return left_ms > 0 ? againOnly(request, left_ms) : reserve(request).then(reserveReply);
+    return left_ms > 0 ? againOnly(request, left_ms) : reserve(request);
+  }
+
+  function reserve(request: ReserveRequest): Promise<Reply> {
+    const started_ms = performance.now();
+    return services.reserve(request).then((outcome) => {
+      const what = outcome.kind === 'accepted' && outcome.replayed ? 'replayed' : outcome.kind;
+      observe(what, (performance.now() - started_ms) / 1000);
+      return reserveReply(outcome);
+    });
   }
 
   /** For who has to pause: what was taken before is told again, and nothing new is taken. */
@@ -81,7 +90,7 @@ export function checkoutHandlers(
     for (const day of days) {
       const order_id = encodeOrderId({ route: sale.route, day, hash });
       const found = await findReservation(order_id, sale.tenant, buyer);
-      if (found.kind === 'found') return reserveReply(await reserve(request));
+      if (found.kind === 'found') return reserve(request);
       if (found.kind === 'unavailable') return refuse('unavailable');
     }
     told.pausedRefused();
@@ -97,16 +106,6 @@ function pauseRefusal(left_ms: number): Refusal {
     detail: `Too many of your reservations in this sale ran out unpaid. You can buy again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`,
     retry_after_seconds: Math.ceil(left_ms / 1000),
   });
-}
-
-function observed(reserve: Reserve, observe: CheckoutObserver): Reserve {
-  return async (request) => {
-    const started_ms = performance.now();
-    const outcome = await reserve(request);
-    const what = outcome.kind === 'accepted' && outcome.replayed ? 'replayed' : outcome.kind;
-    observe(what, (performance.now() - started_ms) / 1000);
-    return outcome;
-  };
 }
 
 /** The core's words as HTTP. */

@@ -5,7 +5,7 @@ import { priceOrder } from '../../domain/pricing.ts';
 import type { Gate, Line } from '../../domain/types.ts';
 import { encodeOrderPayload } from '../order-payload.ts';
 import { encodeAnswer } from '../reservation-record.ts';
-import { columns } from '../reserve-batch.ts';
+import { columns, questionOf } from '../reserve-batch.ts';
 import { load, loadItems, type ReserveBatch, readChunk, type SaleToken, verifyOpen } from '../scripts.ts';
 
 export type TestSale = { token: SaleToken; route: Buffer; salt: Buffer; redis: Redis };
@@ -71,13 +71,21 @@ export function connect(url: string): Redis {
   return new Redis(url, { protocol: 2 });
 }
 
-export type TestRequest = { id: Buffer; fingerprint: Buffer; buyer: Buffer; lines: readonly Line[] };
+export type TestRequest = {
+  id: Buffer;
+  fingerprint: Buffer;
+  buyer: Buffer;
+  lines: readonly Line[];
+  /** Without what only a success needs (see reserve.lua). */
+  question?: boolean;
+};
 
 /** The columns of a batch, as an engine would make them at a price of 100 a unit. */
 export function batchOf(requests: readonly TestRequest[]): ReserveBatch {
   return columns(
-    requests.map(({ id, fingerprint, buyer, lines: wanted }) => {
+    requests.map(({ id, fingerprint, buyer, lines: wanted, question }) => {
       const lines = wanted.map((line) => ({ ...line, unit_price: 100 }));
+      if (question) return questionOf({ id, buyer_hash: buyer, lines });
       const amounts = priceOrder('USD', lines);
       return {
         id,

@@ -69,7 +69,7 @@ export async function engineOn(
 
 export function buyOne(reserve: Reserve, sale: Sale, key: string): Promise<ReserveOutcome> {
   return reserve({
-    ...{ sale, buyer: `buyer-${key}`, key, fingerprint: Buffer.alloc(16, 1), road: 'checkout' },
+    ...{ sale, buyer: `buyer-${key}`, key, fingerprint: () => Buffer.alloc(16, 1), road: 'checkout' },
     ...{ lines: [{ sku: 'a', qty: 1 }], payment_method: { type: 'card', token: 'pm_ok' } },
     ...{ shipping_address: null, contact: null },
   });

@@ -115,7 +115,7 @@ export function createEngine(world: World, name: string): Engine {
         return { kind: answer.kind === 'recovering' ? 'sale_recovering' : 'unavailable' };
       return reserve({
         ...{ sale: answer.sale, buyer, key, road, lines },
-        fingerprint: requestFingerprint(`POST /${road}`, { lines, token }),
+        fingerprint: () => requestFingerprint(`POST /${road}`, { lines, token }),
         payment_method: road === 'checkout' ? { type: 'card', token } : null,
         shipping_address: null,
         contact: null,

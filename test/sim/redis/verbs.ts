@@ -135,6 +135,8 @@ const STATUS: Record<StockAnswer['status'], string> = {
   accepted: 'a',
   replay: 'r',
   key_reused: 'm',
+  known: 'k',
+  whole_wanted: 'w',
   late: 't',
   not_open: 'n',
   closed: 'c',
@@ -159,11 +161,11 @@ const reserve: Verb = (context, KEYS, ARGV) => {
   if (!days) return offClock(context, record);
 
   let at = 0;
-  const requests = answer_lengths.map((_length, i) => {
+  const requests = answer_lengths.map((length, i) => {
     const lines: { sku: string; qty: number }[] = [];
     for (let left = flat[at++]; left > 0; left--) lines.push({ sku: skus[flat[at++] - 1], qty: flat[at++] });
     const part = (from: number) => latin1(hashes.subarray(48 * i + from, 48 * i + from + 16));
-    return { id: part(0), fingerprint: part(16), buyer: part(32), lines };
+    return { id: part(0), fingerprint: part(16), buyer: part(32), lines, question: length === 0 };
   });
   // What the twin asks of the records it knows, and what it adds.
   const added = new Map<string, StockRecord>();
@@ -203,7 +205,7 @@ const reserve: Verb = (context, KEYS, ARGV) => {
       taken.push(payloads.subarray(payload_at, payload_next));
       const early = now_ms < field(record, 'opens_at_ms');
       context.told({ kind: 'taken', id, buyer: requests[i].buyer, lines: requests[i].lines, early });
-    } else if (answer.status === 'replay') {
+    } else if (answer.status === 'replay' || answer.status === 'known') {
       const found = days.find(id);
       extras.push(text(String(found?.day)), found?.bytes ?? null);
     } else if (answer.status === 'limit') {
