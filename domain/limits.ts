@@ -58,11 +58,15 @@ export const LOAD_ITEMS_MAX = 1_000;
 /** Rows (buyers or SKUs) of one movement batch. */
 export const MOVEMENT_ROWS_MAX = 1_000;
 
-/** Fields that one step of a rebuild writes into Redis: under 1 ms of its time. */
-export const STAGE_ROWS_MAX = 250;
+/** Fields, and bytes of names and values, that one step of a rebuild writes into Redis: some 0.25 ms of its time. */
+export const STAGE_ROWS_MAX = 100;
+export const STAGE_BYTES_MAX = 16_384;
 
-/** Steps of a rebuild on their way at once: Redis always has the next, and others get their turn between two. */
-export const STAGE_STEPS_IN_FLIGHT = 8;
+/**
+ * Steps of a rebuild on their way at once: Redis has the next, and others get their turn between two. Few, so that Redis
+ * rests in between: who works without a pause is interrupted by the scheduler in the middle of a script.
+ */
+export const STAGE_STEPS_IN_FLIGHT = 4;
 
 /** SKUs of a sale created through the API in one body of BODY_BYTES_MAX. */
 export const SALE_ITEMS_MAX = 500;

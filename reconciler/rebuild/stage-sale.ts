@@ -5,7 +5,12 @@
  */
 import type { Redis } from 'ioredis';
 import { dayOf, decodeOrderId, requestHash } from '../../domain/ids.ts';
-import { RECORD_WINDOW_DAYS, STAGE_ROWS_MAX, STAGE_STEPS_IN_FLIGHT } from '../../domain/limits.ts';
+import {
+  RECORD_WINDOW_DAYS,
+  STAGE_BYTES_MAX,
+  STAGE_ROWS_MAX,
+  STAGE_STEPS_IN_FLIGHT,
+} from '../../domain/limits.ts';
 import type { Road } from '../../domain/types.ts';
 import {
   type AnsweredReduce,
@@ -141,6 +146,20 @@ function reduceRecord(sale: FollowedSale, reduce: AnsweredReduce): [Buffer, Buff
   ];
 }
 
+/** Where the step that begins at `from` ends: after at least one field, bounded in fields and bytes. */
+export function endOfStep(fields: readonly (string | number | Buffer)[], from: number): number {
+  const last = Math.min(fields.length, from + 2 * STAGE_ROWS_MAX);
+  let bytes = 0;
+  for (let at = from; at < last; at += 2) {
+    bytes += sizeOf(fields[at]) + sizeOf(fields[at + 1]);
+    if (bytes > STAGE_BYTES_MAX && at > from) return at;
+  }
+  return last;
+}
+
+const sizeOf = (part: string | number | Buffer): number =>
+  typeof part === 'number' ? 8 : Buffer.byteLength(part);
+
 /** Steps on their way, a bounded number at a time. The first failure ends all. */
 function createSteps(redis: Redis, token: SaleToken, onStaged: (rows: number) => void) {
   const under_way = new Set<Promise<void>>();
@@ -161,10 +180,11 @@ function createSteps(redis: Redis, token: SaleToken, onStaged: (rows: number) =>
   return {
     /** Resolves when there is room for more. */
     async add(target: StageTarget, fields: readonly (string | number | Buffer)[]): Promise<void> {
-      for (let at = 0; at < fields.length; at += 2 * STAGE_ROWS_MAX) {
+      for (let at = 0, end: number; at < fields.length; at = end) {
+        end = endOfStep(fields, at);
         while (under_way.size >= STAGE_STEPS_IN_FLIGHT) await Promise.race(under_way);
         if (failure) throw failure;
-        const step = send(target, fields.slice(at, at + 2 * STAGE_ROWS_MAX)).catch((error) => {
+        const step = send(target, fields.slice(at, end)).catch((error) => {
           failure ??= error;
         });
         const counted = step.finally(() => under_way.delete(counted));
