@@ -1,7 +1,36 @@
-/** The report beside a file of results. */
-import { readResults } from './results-file.ts';
+/** The report beside a file of results: `latest.json` gives `latest.md` and pictures in `latest/`. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { barRows } from './bars.ts';
+import { barsChart } from './charts/bars-chart.ts';
+import { baselinesChart } from './charts/baselines-chart.ts';
+import { type Chart, svgOf } from './charts/chart.ts';
+import { cpuChart } from './charts/cpu-chart.ts';
+import { curveCharts } from './charts/curve-charts.ts';
+import { latencyChart } from './charts/latency-chart.ts';
+import { markdownOf } from './markdown.ts';
+import { type Measured, readResults } from './results-file.ts';
 
-/** What was written. */
+export function chartsOf(all: readonly Measured[]): Chart[] {
+  const charts = [barsChart(barRows(all)), baselinesChart(all), cpuChart(all), latencyChart(all)];
+  return [...charts.filter((chart) => chart !== undefined), ...curveCharts(all)];
+}
+
+/** The files that were written. */
 export async function writeReport(results_file: string): Promise<string[]> {
-  return [`${readResults(results_file).length} results in ${results_file}`];
+  const all = readResults(results_file);
+  const name = basename(results_file, '.json');
+  const folder = join(dirname(results_file), name);
+  // Pictures of what is not measured any more would stay for ever.
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const drawn = [];
+  for (const chart of chartsOf(all)) {
+    const picture = `${name}/${chart.name}.svg`;
+    writeFileSync(join(dirname(results_file), picture), await svgOf(chart));
+    drawn.push({ chart, picture });
+  }
+  const report = join(dirname(results_file), `${name}.md`);
+  writeFileSync(report, markdownOf(all, drawn, { quick: name === 'quick' }));
+  return [report, ...drawn.map(({ picture }) => join(dirname(results_file), picture))];
 }

@@ -27,6 +27,7 @@ export const memory: Stand = {
     const three = await withRedis((stand) => grow(stand, run, 3));
     const curve: Curve = {
       ...{ title: 'Memory of a live reservation', x: 'live reservations', y: 'bytes a reservation' },
+      bar: { at_most: BYTES_MAX },
       lines: [
         { name: 'one SKU', points: one.points },
         { name: 'three SKUs', points: three.points },

@@ -49,6 +49,8 @@ export type Curve = {
   x: string;
   y: string;
   log_x?: boolean;
+  /** Of y. */
+  bar?: Bar;
   lines: { name: string; points: { x: number; y: number }[] }[];
 };
 
