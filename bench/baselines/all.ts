@@ -1,4 +1,4 @@
-/** What people use today, each in the place of our batches to Redis, behind the very same front. */
+/** What people use today: each in the place of our batches to Redis, behind the very same front, and one whole shop without anything of ours. */
 import type { createReserve } from '../../engine/checkout/reserve.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { reserveMicroBatched } from './micro-batched.ts';
@@ -7,7 +7,8 @@ import { oneByOneReserve } from './one-by-one.ts';
 import { reserveInPostgres } from './reserve-in-postgres.ts';
 import { atomicUpdate, optimistic, selectForUpdate, skipLocked } from './take-stock.ts';
 
-export const BASELINES = [
+/** Behind the engine's own front. */
+export const SAME_FRONT = [
   'evalsha-each',
   'naive-redis',
   'for-update',
@@ -16,15 +17,21 @@ export const BASELINES = [
   'skip-locked',
   'micro-batched',
 ] as const;
+export type SameFront = (typeof SAME_FRONT)[number];
+
+/** `fastify`: fastify/server.ts. */
+export const BASELINES = ['fastify', ...SAME_FRONT] as const;
 export type Baseline = (typeof BASELINES)[number];
 
+export const usesPostgres = (name: Baseline): boolean => name !== 'evalsha-each' && name !== 'naive-redis';
+
 /** Connections to Postgres, or batches in flight, that each is tried with before it counts: its best is taken. */
-export const POOL_SIZES: readonly number[] = [4, 8, 16, 32];
+export const POOL_SIZES: readonly number[] = [2, 4, 8, 16, 32, 64];
 
 export type BaselineParts = { db: Pool; redis_url: string; pool_size: number };
 
 export function createBaseline(
-  name: Baseline,
+  name: SameFront,
   { db, redis_url, pool_size }: BaselineParts,
 ): typeof createReserve {
   switch (name) {

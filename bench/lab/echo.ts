@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../platform/local/ports.ts';
 import type { Spot } from './measure.ts';
+import type { World } from './world.ts';
 
 export type Echo = { spot: Spot; close(): Promise<void> };
 
-export async function startEcho(): Promise<Echo> {
+/** `alone`: what it is measured within. */
+export async function startEcho(alone: World['alone']): Promise<Echo> {
   const port = await freePort();
   const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
@@ -16,7 +18,7 @@ export async function startEcho(): Promise<Echo> {
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error('the echo server did not start');
   return {
-    spot: { url: `http://127.0.0.1:${port}/v1/checkout`, pids: { echo: child.pid ?? 0 } },
+    spot: { url: `http://127.0.0.1:${port}/v1/checkout`, pids: { echo: child.pid ?? 0 }, alone },
     async close() {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');

@@ -21,7 +21,7 @@ export function openLab({
     closing.push(() => rmSync(dir, { recursive: true, force: true }));
     const world = await startWorld();
     closing.push(world.close);
-    const echo = await startEcho();
+    const echo = await startEcho(world.alone);
     closing.push(echo.close);
     const tokens_file = writeTokens(world.stack, dir, buyers);
     return { world, echo, seconds, connections, dir, tokens_file, buyers };

@@ -22,6 +22,8 @@ export type Side = {
   client_idle: Spread | undefined;
   /** The client had hardly anything of that: the servers could have done more. */
   client_ceiling: boolean;
+  /** How long after the last answer the ledger had everything, s. */
+  drain_s: Spread | undefined;
   /** Of a client with a schedule: how late it was itself. */
   late_p99_ms: Spread | undefined;
 };
@@ -94,6 +96,7 @@ function sideOf(what: string, runs: readonly Measurement[]): Side {
     counts: countsOf(runs),
     client_idle,
     client_ceiling: (client_idle?.median ?? 1) < CLIENT_IDLE_MIN,
+    drain_s: spread(runs.flatMap(({ drain_s }) => drain_s ?? [])),
     late_p99_ms: spread(runs.flatMap(({ schedule }) => schedule?.late_p99_ms ?? [])),
   };
 }
@@ -134,11 +137,12 @@ export function lineOf(result: Result): string {
 
 function lineOfSide(side: Side): string {
   const late = side.late_p99_ms ? `, the client itself late by ${ms(side.late_p99_ms)}` : '';
+  const drained = side.drain_s ? `, in the ledger ${side.drain_s.median.toFixed(1)} s later` : '';
   const cpu = Object.entries(side.cpu_us).map(([name, us]) => `${name} ${us}`);
   const client = side.client_ceiling
     ? 'client ceiling'
     : `client idle ${Math.round(100 * (side.client_idle?.median ?? 0))}%`;
-  return `${side.what}: ${per(side.requests_per_s)}, p99 ${ms(side.p99_ms)}${late}; ${client}; CPU us: ${cpu.join(', ')}`;
+  return `${side.what}: ${per(side.requests_per_s)}, p99 ${ms(side.p99_ms)}${late}${drained}; ${client}; CPU us: ${cpu.join(', ')}`;
 }
 
 export function lineOfFigure({ what, value, unit, bar }: Figure): string {

@@ -1,4 +1,4 @@
-/** A baseline that runs beside the stack, over stores of the same settings: its own database, and Redis where it needs one. */
+/** A baseline that runs beside the stack, over the very same stores: tables of its own, and Redis where it needs one. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,8 @@ export type Rival = { spot: Spot; close(): Promise<void> };
 
 export async function startRival(world: World, baseline: Baseline, pool_size: number): Promise<Rival> {
   const port = await freePort();
-  const child = fork(fileURLToPath(new URL('../baselines/server.ts', import.meta.url)), {
+  const program = baseline === 'fastify' ? '../baselines/fastify/server.ts' : '../baselines/server.ts';
+  const child = fork(fileURLToPath(new URL(program, import.meta.url)), {
     execArgv: ['--import', 'tsx'],
     env: {
       ...process.env,
@@ -27,13 +28,15 @@ export async function startRival(world: World, baseline: Baseline, pool_size: nu
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error(`the baseline ${baseline} did not start`);
   const url = `http://127.0.0.1:${port}`;
-  const { redis, postgres } = world.spot.pids;
+  const { redis, postgres, reconciler } = world.spot.pids;
+  const pids = { engine: child.pid ?? 0, redis: redis ?? 0, postgres: postgres ?? 0 };
+  // The very script behind it fills the very stream: what follows belongs to it as to ours.
+  const behind =
+    baseline === 'evalsha-each'
+      ? { pids: { ...pids, reconciler: reconciler ?? 0 }, settle: world.spot.settle }
+      : { pids, alone: world.alone };
   return {
-    spot: {
-      url: `${url}/v1/checkout`,
-      pids: { engine: child.pid ?? 0, redis: redis ?? 0, postgres: postgres ?? 0 },
-      counts: () => readCounts(url),
-    },
+    spot: { url: `${url}/v1/checkout`, counts: () => readCounts(url), ...behind },
     async close() {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');

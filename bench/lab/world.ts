@@ -2,10 +2,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import { createSale } from '../../ledger/sales/create-sale.ts';
+import { saleKeys } from '../../lua/keys.ts';
 import { removePostgres, startPostgres } from '../../platform/local/postgres-server.ts';
 import { startRedis } from '../../platform/local/redis-server.ts';
-import { createPool } from '../../platform/postgres.ts';
+import { createPool, type Pool, rows } from '../../platform/postgres.ts';
 import { connectRedis } from '../../platform/redis.ts';
 import { dataFolder, type RunningStack, startStack } from '../../test/e2e/support/stack.ts';
 import { lastWill } from '../../test/support/last-will.ts';
@@ -23,12 +25,16 @@ export type World = {
   setRedis(setting: string, value: string): Promise<void>;
   /** The ledger stops following (SIGSTOP of the reconciler) until the returned function is called. */
   holdBack(): () => void;
+  /** Runs `work` without the reconciler, whose work for earlier runs would slow what is measured. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
   /** Nothing if the books of these sales are in order; else what is wrong. Waits until the ledger has everything. */
   audit(sales: readonly string[]): Promise<string[]>;
   close(): Promise<void>;
 };
 
 export type SaleTerms = { skus: number; qty: number; limit?: number; hold_seconds?: number };
+
+export const UNIT_PRICE = 1_250;
 
 const DRAIN_MS = 300_000;
 let sales = 0;
@@ -55,20 +61,29 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     postgres: postgres.pid,
     sandbox: stack.pidOf('sandbox'),
   };
+  const made: string[] = [];
+  const holdBack = () => {
+    process.kill(pids.reconciler, 'SIGSTOP');
+    return () => process.kill(pids.reconciler, 'SIGCONT');
+  };
   return {
     stack,
-    spot: { url: `${stack.url}/v1/checkout`, pids, counts: () => readCounts(stack.url) },
+    spot: {
+      ...{ url: `${stack.url}/v1/checkout`, pids, counts: () => readCounts(stack.url) },
+      settle: () => untilIngested(db, admin, made),
+    },
     async sale({ skus, qty, limit = 0, hold_seconds = 3_600 }) {
       const id = `bench-${sales++}`;
+      made.push(id);
       const items = Array.from({ length: skus }, (_, i) => ({
-        ...{ sku: skuName(i), name: `Bench ${i}`, unit_price: 1_250, qty },
+        ...{ sku: skuName(i), name: `Bench ${i}`, unit_price: UNIT_PRICE, qty },
       }));
       // Straight into the ledger: the API takes no body of more than 16 KiB.
-      const made = await createSale(db, {
+      const created = await createSale(db, {
         ...{ tenant: 'default', id, currency: 'USD', body: { id } },
         ...{ hold_ms: hold_seconds * 1_000, limit_per_buyer: limit, items },
       });
-      if (made.kind !== 'created') throw new Error(`the sale ${id} is ${made.kind}`);
+      if (created.kind !== 'created') throw new Error(`the sale ${id} is ${created.kind}`);
       await untilOnSale(stack, id);
       return id;
     },
@@ -76,9 +91,10 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     async setRedis(setting, value) {
       await admin.config('SET', setting, value);
     },
-    holdBack() {
-      process.kill(pids.reconciler, 'SIGSTOP');
-      return () => process.kill(pids.reconciler, 'SIGCONT');
+    holdBack,
+    alone(work) {
+      const letGo = holdBack();
+      return work().finally(letGo);
     },
     async audit(of) {
       const wrong = await Promise.all(of.map((id) => auditOf(stack, id)));
@@ -101,6 +117,25 @@ async function untilOnSale(stack: RunningStack, id: string): Promise<void> {
     const { status, body } = await stack.api.call('GET', `/v1/sales/${id}`, { token: stack.admin });
     if (status === 200 && body.state === 'open') return;
     if (Date.now() > until) throw new Error(`${id} did not open: ${status} ${JSON.stringify(body)}`);
+  }
+}
+
+const POSITIONS = {
+  name: 'bench_positions',
+  text: `SELECT s.id, c.seq FROM cursors c JOIN sales s USING (sale_no) WHERE s.tenant = 'default' AND s.id = ANY ($1)`,
+};
+
+/** Until the ledger has every entry that these sales had when asked. */
+async function untilIngested(db: Pool, redis: Redis, of: readonly string[]): Promise<void> {
+  const wanted = new Map<string, number>();
+  for (const sale of of) {
+    const { record } = saleKeys({ tenant: 'default', sale, generation: 1 });
+    wanted.set(sale, Number(await redis.hget(record, 'seq')));
+  }
+  for (const until = Date.now() + DRAIN_MS; ; await sleep(20)) {
+    const reached = await rows<{ id: string; seq: number }>(db, POSITIONS, [[...of]]);
+    if (reached.every(({ id, seq }) => seq >= (wanted.get(id) ?? 0))) return;
+    if (Date.now() > until) throw new Error(`the ledger has not caught up: ${JSON.stringify(reached)}`);
   }
 }
 

@@ -1,13 +1,23 @@
-/** The engine held against what people use today, each behind the same front, over the same Redis and Postgres. */
-import { BASELINES, type Baseline, POOL_SIZES } from '../baselines/all.ts';
+/** The engine held against what people use today, over the same Redis and Postgres, behind the same front and as a whole shop. */
+import { BASELINES, type Baseline, POOL_SIZES, usesPostgres } from '../baselines/all.ts';
 import { fillBaseline, whatIsWrong } from '../baselines/books.ts';
 import { type Rival, startRival } from '../lab/rival.ts';
 import { bodiesFile, run } from './load.ts';
 import type { Lab, Scenario } from './scenario.ts';
 
 const PLENTY = 100_000_000;
-/** Rows a unit: enough for every run. */
-const UNITS = 300_000;
+const LIMIT = 1_000;
+
+const WHAT: Record<Baseline, string> = {
+  fastify: 'Fastify and Postgres with SELECT ... FOR UPDATE, a whole shop without anything of ours',
+  'evalsha-each': 'the same script once a request (ioredis, auto-pipelined), same front',
+  'naive-redis': 'SET NX PX and DECRBY without a script, same front',
+  'for-update': 'Postgres with SELECT ... FOR UPDATE, same front',
+  optimistic: 'Postgres with a version column and retries, same front',
+  'atomic-update': 'Postgres with UPDATE ... WHERE stock >= qty, same front',
+  'skip-locked': 'Postgres with a row a unit and SKIP LOCKED, same front',
+  'micro-batched': 'Postgres behind a batcher like ours, same front',
+};
 
 const BARS: Partial<Record<Baseline, number>> = {
   'evalsha-each': 2.2,
@@ -16,43 +26,53 @@ const BARS: Partial<Record<Baseline, number>> = {
   'micro-batched': 3,
 };
 
-const USES_POSTGRES = (name: Baseline) => name !== 'evalsha-each' && name !== 'naive-redis';
-
 export const againstBaselines: readonly Scenario[] = BASELINES.map((name) => ({
   name: `vs-${name}`,
-  what: `One hot SKU, unique checkouts, against ${name} behind the same front.`,
+  what: `One hot SKU, unique checkouts, against ${WHAT[name]}.`,
   ...{ a: 'Stampede', b: name },
   ...(BARS[name] === undefined ? {} : { bar: { at_least: BARS[name] } }),
   async prepare(lab) {
-    const ours = await lab.world.sale({ skus: 1, qty: PLENTY, limit: 1_000 });
-    const theirs = await lab.world.sale({ skus: 1, qty: PLENTY, limit: 1_000 });
-    const units = name === 'skip-locked' ? UNITS : 0;
-    await fillBaseline(lab.world, theirs, { qty: PLENTY, units });
+    const stock = { qty: PLENTY, limit: LIMIT };
+    const ours = await lab.world.sale({ skus: 1, ...stock });
+    const theirs = await lab.world.sale({ skus: 1, ...stock });
+    await fillBaseline(lab.world, name, theirs, stock);
     const [our_bodies, their_bodies] = [bodiesFile(lab, ours), bodiesFile(lab, theirs)];
-    const rival = await best(lab, name, their_bodies);
+    const { rival, pool_size } = await best(lab, name, their_bodies);
+    const refused: string[] = [];
     return {
       a: () => run(lab, lab.world.spot, our_bodies),
-      b: () => run(lab, rival.spot, their_bodies),
+      async b() {
+        const measured = await run(lab, rival.spot, their_bodies);
+        // Who sells nothing is quick.
+        if (measured.not_2xx > 0) refused.push(`${name} refused ${measured.not_2xx} of ${measured.requests}`);
+        return measured;
+      },
+      figures: () =>
+        Promise.resolve(
+          usesPostgres(name)
+            ? [{ what: `pool that was best for ${name}`, value: pool_size, unit: 'connections' }]
+            : [],
+        ),
       async audit() {
         await rival.close();
-        // An EVALSHA a request is the very script: its sale is in our books.
-        const by_us = name === 'evalsha-each' ? [ours, theirs] : [ours];
-        const wrong = USES_POSTGRES(name) ? await whatIsWrong(lab.world, theirs, PLENTY) : [];
-        return [...(await lab.world.audit(by_us)), ...wrong];
+        const wrong = await whatIsWrong(lab.world, name, theirs, stock);
+        return [...(await lab.world.audit([ours])), ...wrong, ...refused];
       },
     };
   },
 }));
 
 /** With the pool that is best for it, by a short run of each. */
-async function best(lab: Lab, name: Baseline, bodies: string): Promise<Rival> {
+async function best(lab: Lab, name: Baseline, bodies: string): Promise<{ rival: Rival; pool_size: number }> {
   let winner = { pool_size: POOL_SIZES[0] ?? 4, rate: 0 };
-  for (const pool_size of USES_POSTGRES(name) ? POOL_SIZES : []) {
+  for (const pool_size of usesPostgres(name) ? POOL_SIZES : []) {
     const rival = await startRival(lab.world, name, pool_size);
+    const seconds = Math.min(2, lab.seconds);
     await run(lab, rival.spot, bodies, { seconds: 1 });
-    const { requests_per_s: rate } = await run(lab, rival.spot, bodies, { seconds: 2 });
+    const { requests_per_s: rate } = await run(lab, rival.spot, bodies, { seconds });
     await rival.close();
     if (rate > winner.rate) winner = { pool_size, rate };
   }
-  return startRival(lab.world, name, winner.pool_size);
+  const { pool_size } = winner;
+  return { rival: await startRival(lab.world, name, pool_size), pool_size };
 }

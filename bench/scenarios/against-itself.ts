@@ -27,12 +27,13 @@ export const ledgerHeldBack: Scenario = {
   async prepare(lab) {
     const sale = await lab.world.sale({ skus: 1, qty: PLENTY, limit: 1_000 });
     const bodies = bodiesFile(lab, sale);
-    const live = () => run(lab, lab.world.spot, bodies);
+    const { spot, alone } = lab.world;
     return {
-      a: live,
+      a: () => run(lab, spot, bodies),
       async b() {
-        const letGo = lab.world.holdBack();
-        return live().finally(letGo);
+        const held_back = await run(lab, { ...spot, alone, settle: undefined }, bodies);
+        await spot.settle?.();
+        return held_back;
       },
       audit: () => lab.world.audit([sale]),
     };

@@ -8,6 +8,8 @@ import type { ClientResult, Load, Mode } from './client.ts';
 
 export type WrkLoad = Load & { mode: Mode; threads?: number };
 
+/** A rival that is slow under many connections answers late, and that is no failure. */
+const PATIENCE_S = 20;
 const REQUESTS = fileURLToPath(new URL('./wrk-requests.lua', import.meta.url));
 
 export async function runWrk(load: WrkLoad): Promise<ClientResult> {
@@ -17,7 +19,16 @@ export async function runWrk(load: WrkLoad): Promise<ClientResult> {
   const child = spawn(
     path,
     [
-      ...['-t', String(threads), '-c', String(load.connections), '-d', `${load.seconds}s`],
+      ...[
+        '-t',
+        String(threads),
+        '-c',
+        String(load.connections),
+        '-d',
+        `${load.seconds}s`,
+        '--timeout',
+        `${PATIENCE_S}s`,
+      ],
       ...['-s', REQUESTS, load.url],
       ...['--', load.tokens_file, load.bodies_file, load.key_prefix, load.mode],
     ],
