@@ -61,5 +61,5 @@ export const barText = (bar: Bar): string =>
 
 export function valueText({ value, unit }: Pick<Figure, 'unit'> & { value: number | undefined }): string {
   if (value === undefined) return 'none';
-  return unit === 'times' ? `${figureText(value)} ×` : `${figureText(value)} ${unit}`;
+  return `${figureText(value)} ${unit === 'times' ? '×' : unit.replace(/^us\b/, 'µs')}`;
 }

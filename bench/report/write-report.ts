@@ -5,15 +5,15 @@ import { barRows } from './bars.ts';
 import { barsChart } from './charts/bars-chart.ts';
 import { baselinesChart } from './charts/baselines-chart.ts';
 import { type Chart, svgOf } from './charts/chart.ts';
-import { cpuChart } from './charts/cpu-chart.ts';
+import { cpuCharts } from './charts/cpu-chart.ts';
 import { curveCharts } from './charts/curve-charts.ts';
 import { latencyChart } from './charts/latency-chart.ts';
 import { markdownOf } from './markdown.ts';
 import { type Measured, readResults } from './results-file.ts';
 
 export function chartsOf(all: readonly Measured[]): Chart[] {
-  const charts = [barsChart(barRows(all)), baselinesChart(all), cpuChart(all), latencyChart(all)];
-  return [...charts.filter((chart) => chart !== undefined), ...curveCharts(all)];
+  const charts = [barsChart(barRows(all)), baselinesChart(all), ...cpuCharts(all), latencyChart(all)];
+  return [...charts, ...curveCharts(all)].filter((chart) => chart !== undefined);
 }
 
 /** The files that were written. */

@@ -36,16 +36,16 @@ export function scaleResult(
         ...{ value: cpu.median, spread: cpu, bar: { at_most } },
       },
       {
-        ...{ what: `time inside the script ${against}`, unit: 'times' },
+        ...{ what: `time in the script, by the clock, ${against}`, unit: 'times' },
         ...{ value: script.median, spread: script },
       },
     ],
     curves: [
       {
-        ...{ title: `Redis CPU of a reservation by ${of}`, x: of, y: 'us a reservation', log_x: true },
+        ...{ title: `Redis CPU of a reservation by ${of}`, x: of, y: 'µs a reservation', log_x: true },
         lines: [
           line('Redis process', (cost) => cost.cpu_us),
-          line('inside the script', (cost) => cost.script_us),
+          line('in the script, by the clock', (cost) => cost.script_us),
         ],
       },
     ],

@@ -12,7 +12,7 @@ const DEADLINE_MS = 120_000;
 export type RedisCost = {
   /** Of the whole process: sockets, script, AOF and fsync. */
   cpu_us: number;
-  /** Inside of the script, as Redis counts it. */
+  /** Inside of the script, as Redis counts it: by the clock, so others that want the CPU add to it. */
   script_us: number;
   seconds: number;
 };

@@ -20,7 +20,7 @@ export function barsChart(rows: readonly BarRow[]): Chart | undefined {
         high: Math.max(...ends),
         verdict,
         name,
-        text: `${valueText({ value, unit })}  (${barText(bar)})`,
+        text: `${valueText({ value, unit })} (${barText(bar)})`,
       },
     ];
   });
@@ -40,7 +40,7 @@ export function barsChart(rows: readonly BarRow[]): Chart | undefined {
   } as const;
   return {
     name: 'bars',
-    alt: `Results as shares of their bars: ${values.map(({ row, text, verdict }) => `${row} ${text} ${verdict}`).join('; ')}`,
+    alt: `Results against their bars: ${values.map(({ row, verdict }) => `${row} ${verdict}`).join('; ')}`,
     spec: {
       title: {
         text: 'Results against their bars',

@@ -1,45 +1,61 @@
-/** Where the CPU of an answer goes: each process's share, stacked. */
-import { figureText } from '../../lab/result.ts';
+/** Where the CPU of an answer goes: each process's share, stacked. Baselines apart: they would dwarf the rest. */
+import { figureText, type Side } from '../../lab/result.ts';
 import type { Measured } from '../results-file.ts';
 import type { Chart } from './chart.ts';
+import { isEcho, sideLabel } from './side-label.ts';
 import { FAINT_INK, SERIES } from './theme.ts';
 
 const ROW_PX = 28;
 const PROCESSES = ['engine', 'redis', 'reconciler', 'postgres', 'sandbox', 'echo'];
 
-/** Undefined when no scenario was measured. */
-export function cpuChart(all: readonly Measured[]): Chart | undefined {
-  const sides = all.flatMap(({ name, kind, result }) => {
-    if (kind === 'stand' || result.wrong.length > 0) return [];
-    return [
-      { row: `${name}: ${result.a.what}`, cpu_us: result.a.cpu_us },
-      { row: `${name}: ${result.b.what}`, cpu_us: result.b.cpu_us },
-    ];
-  });
-  // The echo is beside nearly every one of them: once is enough.
-  const echoes = sides.filter(isEcho);
-  const shown = [...sides.filter((side) => !isEcho(side)), ...echoes.slice(0, 1)];
-  const values = shown.flatMap(({ row, cpu_us }) =>
+type Row = { row: string; cpu_us: Side['cpu_us'] };
+
+export function cpuCharts(all: readonly Measured[]): Chart[] {
+  const ours: Row[] = [];
+  const against: Row[] = [];
+  for (const { name, kind, result } of all) {
+    if (kind === 'stand' || result.wrong.length > 0) continue;
+    const rows = [result.a, result.b].map((side) => ({
+      ...{ row: sideLabel(name, side), cpu_us: side.cpu_us },
+    }));
+    (name.startsWith('vs-') ? against : ours).push(...rows);
+  }
+  return [
+    chartOf('cpu', 'CPU of one answer, by process', echoOnce(ours)),
+    chartOf('cpu-baselines', 'CPU of one checkout, by process, against baselines', against),
+  ].filter((chart) => chart !== undefined);
+}
+
+/** The echo is beside nearly every scenario. */
+function echoOnce(rows: readonly Row[]): Row[] {
+  const echo = rows.find(isEcho);
+  const others = rows.filter((row) => !isEcho(row));
+  return echo ? [...others, { ...echo, row: 'raw echo' }] : others;
+}
+
+function chartOf(name: string, title: string, rows: readonly Row[]): Chart | undefined {
+  const values = rows.flatMap(({ row, cpu_us }) =>
     PROCESSES.flatMap((process, order) => {
       const us = cpu_us[process];
       return us === undefined ? [] : [{ row, process, order, us }];
     }),
   );
   if (values.length === 0) return undefined;
-  const totals = shown.map(({ row, cpu_us }) => {
-    const us = Object.values(cpu_us).reduce((sum, one) => sum + one, 0);
-    return { row, us, text: `${figureText(us)} us` };
+  const totals = rows.map(({ row, cpu_us }) => {
+    const us = PROCESSES.reduce((sum, process) => sum + (cpu_us[process] ?? 0), 0);
+    return { row, us, text: `${figureText(us)} µs` };
   });
+  const processes = PROCESSES.filter((process) => values.some((value) => value.process === process));
   const y = { field: 'row', type: 'nominal', sort: null, title: null } as const;
   return {
-    name: 'cpu',
-    alt: `CPU of one answer, all processes: ${totals.map(({ row, text }) => `${row} ${text}`).join('; ')}`,
+    name,
+    alt: `${title}: ${totals.map(({ row, text }) => `${row} ${text}`).join('; ')}`,
     spec: {
       title: {
-        text: 'CPU of one answer, by process',
-        subtitle: 'Medians; what the ledger and payments do of an order is counted while they do it',
+        text: title,
+        subtitle: 'Medians; what ledger and payments do for an order counts as far as they did it meanwhile',
       },
-      width: 420,
+      width: 460,
       height: { step: ROW_PX },
       data: { values },
       layer: [
@@ -47,13 +63,16 @@ export function cpuChart(all: readonly Measured[]): Chart | undefined {
           mark: { type: 'bar', height: { band: 0.7 } },
           encoding: {
             y,
-            x: { field: 'us', type: 'quantitative', stack: 'zero', title: 'CPU, us an answer' },
+            x: { field: 'us', type: 'quantitative', stack: 'zero', title: 'CPU, µs an answer' },
             order: { field: 'order' },
             color: {
               field: 'process',
               type: 'nominal',
               title: null,
-              scale: { domain: PROCESSES, range: [...SERIES] },
+              scale: {
+                domain: processes,
+                range: processes.map((process) => SERIES[PROCESSES.indexOf(process)] ?? SERIES[5]),
+              },
             },
           },
         },
@@ -66,5 +85,3 @@ export function cpuChart(all: readonly Measured[]): Chart | undefined {
     },
   };
 }
-
-const isEcho = ({ cpu_us }: { cpu_us: Record<string, number> }) => Object.keys(cpu_us).join() === 'echo';

@@ -19,7 +19,7 @@ function curveChart(name: string, { title, x, y, log_x, bar, lines }: Curve): Ch
   const many = values.length > POINTS_SHOWN_MAX * lines.length;
   return {
     name,
-    alt: `${title}: ${lines.map((line) => `${line.name} from ${ends(line.points)}`).join('; ')}`,
+    alt: `${title}: ${lines.map((line) => `${line.name} ${ends(line.points)}`).join('; ')}`,
     spec: {
       title,
       width: 520,
@@ -27,13 +27,13 @@ function curveChart(name: string, { title, x, y, log_x, bar, lines }: Curve): Ch
       data: { values },
       layer: [
         {
-          mark: { type: 'line', strokeWidth: 2.5, ...(many ? {} : { point: { size: 70, filled: true } }) },
+          mark: { type: 'line', strokeWidth: 2.5, point: { size: many ? 4 : 70, filled: true } },
           encoding: {
             x: {
               field: 'x',
               type: 'quantitative',
               title: x,
-              scale: log_x ? { type: 'log' } : { zero: false },
+              scale: { ...(log_x ? { type: 'log' } : { zero: false }), nice: false },
               axis: { format: '~s', tickCount: 6 },
             },
             y: { field: 'y', type: 'quantitative', title: y, scale: { zero: true } },

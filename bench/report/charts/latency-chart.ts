@@ -2,6 +2,7 @@
 import { figureText } from '../../lab/result.ts';
 import type { Measured } from '../results-file.ts';
 import type { Chart } from './chart.ts';
+import { sideLabel } from './side-label.ts';
 import { FAINT_INK, SERIES } from './theme.ts';
 
 const ROW_PX = 28;
@@ -10,9 +11,10 @@ const ROW_PX = 28;
 export function latencyChart(all: readonly Measured[]): Chart | undefined {
   const rows = all.flatMap(({ name, kind, result }) => {
     if (kind === 'stand' || result.wrong.length > 0) return [];
-    return [result.a, result.b].flatMap(({ what, p50_ms, p99_ms }) =>
-      p50_ms && p99_ms ? [{ row: `${name}: ${what}`, p50: p50_ms.median, p99: p99_ms.median }] : [],
-    );
+    return [result.a, result.b].flatMap((side) => {
+      const { p50_ms, p99_ms } = side;
+      return p50_ms && p99_ms ? [{ row: sideLabel(name, side), p50: p50_ms.median, p99: p99_ms.median }] : [];
+    });
   });
   if (rows.length === 0) return undefined;
   const points = rows.flatMap(({ row, p50, p99 }) => [

@@ -31,7 +31,7 @@ export const THEME: Config = {
   },
   axis: {
     ...{ labelColor: INK, titleColor: FAINT_INK, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 },
-    ...{ gridColor: LINES, domainColor: LINES, tickColor: LINES, labelLimit: 360, titlePadding: 10 },
+    ...{ gridColor: LINES, domainColor: LINES, tickColor: LINES, labelLimit: 480, titlePadding: 10 },
   },
   legend: {
     ...{ labelColor: INK, labelFontSize: 12, titleColor: FAINT_INK, titleFontSize: 12, titleFontWeight: 400 },
