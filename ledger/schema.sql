@@ -102,7 +102,6 @@ CREATE TABLE expired_holds (
   holds integer NOT NULL,
   last_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT expired_holds_pkey PRIMARY KEY (sale_no, buyer_hash),
-  CONSTRAINT expired_holds_sale_no_fkey FOREIGN KEY (sale_no) REFERENCES sales(sale_no),
   CONSTRAINT expired_holds_holds_check CHECK ((holds > 0))
 ) WITH (fillfactor=80);
 
@@ -731,6 +730,9 @@ DECLARE
   restocks boolean[];
   causes text[];
   actors text[];
+  sale_nos bigint[];
+  buyer_hashes bytea[];
+  limits bigint[];
   unpaid text[];
   moves_stock boolean;
   ends_unpaid boolean;
@@ -739,15 +741,19 @@ DECLARE
 BEGIN
   -- Both sides are grouped and not joined: the plan is made once, for the first call's row count, and a
   -- join planned for one row takes a million steps for a thousand.
-  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock), array_agg(cause), array_agg(actor)
-  INTO ids, froms, tos, restocks, causes, actors
+  SELECT array_agg(id), array_agg(was), array_agg(becomes), array_agg(restock), array_agg(cause), array_agg(actor),
+    array_agg(sale_no), array_agg(buyer_hash), array_agg(limit_units)
+  INTO ids, froms, tos, restocks, causes, actors, sale_nos, buyer_hashes, limits
   FROM (
-    SELECT id, max(was) AS was, max(becomes) AS becomes, bool_or(restock) AS restock,
-      max(cause) AS cause, max(actor) AS actor
+    SELECT id, any_value(was) AS was, any_value(becomes) AS becomes, bool_or(restock) AS restock,
+      any_value(cause) AS cause, any_value(actor) AS actor, any_value(sale_no) AS sale_no,
+      any_value(buyer_hash) AS buyer_hash, any_value(limit_units) AS limit_units
     FROM (
-      SELECT id, state AS was, NULL AS becomes, false AS restock, NULL AS cause, NULL AS actor FROM before
+      SELECT id, state AS was, NULL AS becomes, false AS restock, NULL AS cause, NULL AS actor,
+        NULL::bigint AS sale_no, NULL::bytea AS buyer_hash, NULL::bigint AS limit_units
+      FROM before
       UNION ALL
-      SELECT id, NULL, state, restock, cause, actor FROM after
+      SELECT id, NULL, state, restock, cause, actor, sale_no, buyer_hash, limit_units FROM after
     ) AS sides
     GROUP BY id
   ) AS pairs
@@ -777,10 +783,16 @@ BEGIN
   ORDER BY c.id;
 
   IF ends_unpaid THEN
+    WITH edges AS MATERIALIZED (
+      SELECT DISTINCT c.was, c.becomes, c.restock FROM unnest(froms, tos, restocks) AS c (was, becomes, restock)
+    ), unpaid_edges AS MATERIALIZED (
+      SELECT e.was, e.becomes, e.restock FROM edges e
+      JOIN order_transitions t ON t.from_state = e.was AND t.to_state = e.becomes AND t.restock = e.restock
+      WHERE t.to_available > 0 OR e.becomes = 'refunded'
+    )
     SELECT array_agg(c.id) INTO unpaid
     FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-    WHERE t.to_available > 0 OR c.becomes = 'refunded';
+    JOIN unpaid_edges e ON e.was = c.was AND e.becomes = c.becomes AND e.restock = c.restock;
     UPDATE attempts SET reversal_wanted = true, next_look_at = now(), updated_at = now()
     WHERE order_id = ANY (unpaid) AND state IN ('pending', 'unknown', 'authorized', 'captured')
       AND NOT reversal_wanted;
@@ -789,16 +801,21 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  WITH units AS MATERIALIZED (
-    SELECT o.sale_no, o.id AS order_id, o.buyer_hash, i.sku,
+  WITH edges AS MATERIALIZED (
+    SELECT DISTINCT c.was, c.becomes, c.restock FROM unnest(froms, tos, restocks) AS c (was, becomes, restock)
+  ), moves AS MATERIALIZED (
+    SELECT t.from_state, t.to_state, t.restock, t.reserved, t.sold, t.to_available, t.from_held FROM edges e
+    JOIN order_transitions t ON t.from_state = e.was AND t.to_state = e.becomes AND t.restock = e.restock
+    WHERE (t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)
+  ), units AS MATERIALIZED (
+    SELECT c.sale_no, c.id AS order_id, c.buyer_hash, i.sku,
       i.qty * t.reserved AS reserved, i.qty * t.sold AS sold,
       i.qty * t.to_available AS to_available, i.qty * t.from_held AS from_held,
-      CASE WHEN i.line = 1 THEN o.limit_units * t.to_available ELSE 0 END AS buyer_units
-    FROM unnest(ids, froms, tos, restocks) AS c (id, was, becomes, restock)
-    JOIN order_transitions t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
-      AND (t.reserved, t.sold, t.to_available, t.from_held) <> (0, 0, 0, 0)
-    JOIN orders o ON o.id = c.id
-    JOIN order_items i ON i.order_id = o.id
+      CASE WHEN i.line = 1 THEN c.limit_units * t.to_available ELSE 0 END AS buyer_units
+    FROM unnest(ids, froms, tos, restocks, sale_nos, buyer_hashes, limits)
+      AS c (id, was, becomes, restock, sale_no, buyer_hash, limit_units)
+    JOIN moves t ON t.from_state = c.was AND t.to_state = c.becomes AND t.restock = c.restock
+    JOIN order_items i ON i.order_id = c.id
   ), given_back AS (
     INSERT INTO movements (sale_no, order_id, sku, to_available, from_held, buyer_hash, buyer_units)
     SELECT sale_no, order_id, sku, to_available, from_held,

@@ -117,7 +117,7 @@ async function take(sale: Rig, step: Step, acknowledged: Set<string>): Promise<v
       return;
     case 'seal':
       // Sealed, and then the releaser dies.
-      await sealBatch(db, sale.sale_no, 2);
+      await sealBatch(db, sale.sale_no, { movements_max: 2 });
       return;
     case 'restart':
       // As Redis with appendfsync always comes back: everything there, another identity.

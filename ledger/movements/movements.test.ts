@@ -76,10 +76,10 @@ describe('sealing', () => {
 
   test('is bounded, and takes the oldest first', async () => {
     for (const qty of [1, 2, 4]) await move(qty);
-    expect(await sealBatch(db, sale.sale_no, 2)).toEqual({ n: 1, movements: 2 });
+    expect(await sealBatch(db, sale.sale_no, { movements_max: 2 })).toEqual({ n: 1, movements: 2 });
     expect(await units(1)).toBe(3);
     await ackBatch(db, sale.sale_no, { n: 1, epoch: 1 });
-    expect(await sealBatch(db, sale.sale_no, 2)).toEqual({ n: 2, movements: 1 });
+    expect(await sealBatch(db, sale.sale_no, { movements_max: 2 })).toEqual({ n: 2, movements: 1 });
     expect(await units(2)).toBe(4);
   });
 

@@ -33,8 +33,10 @@ export type SealedBatch = {
 };
 
 export async function readBatch(db: Queryable, saleNo: number, n: number): Promise<SealedBatch> {
-  const items = await rows<SealedBatch['items'][number]>(db, BATCH_ITEMS, [saleNo, n]);
-  const buyers = await rows<SealedBatch['buyers'][number]>(db, BATCH_BUYERS, [saleNo, n]);
+  const [items, buyers] = await Promise.all([
+    rows<SealedBatch['items'][number]>(db, BATCH_ITEMS, [saleNo, n]),
+    rows<SealedBatch['buyers'][number]>(db, BATCH_BUYERS, [saleNo, n]),
+  ]);
   return { n, items, buyers };
 }
 

@@ -12,9 +12,9 @@ const EXPIRE_DUE = {
   name: 'expire_due',
   text: `
     WITH due AS MATERIALIZED (
-      SELECT held.id
+      SELECT held.id, held.place
       FROM cursors c, LATERAL (
-        SELECT o.id FROM orders o
+        SELECT o.id, o.ctid AS place FROM orders o
         WHERE o.sale_no = c.sale_no AND o.held
           AND o.expires_at <= (SELECT expiry_horizon())
         ORDER BY o.expires_at LIMIT $1
@@ -22,20 +22,23 @@ const EXPIRE_DUE = {
       ) AS held
     ), expired AS (
       UPDATE orders o SET state = 'expired', cause = 'deadline', actor = 'reconciler', updated_at = now()
-      FROM due WHERE o.id = due.id
+      -- By the rows' places, which stand as long as they are locked.
+      WHERE o.ctid = ANY (ARRAY(SELECT place FROM due))
       RETURNING o.id, o.sale_no, o.buyer_hash, o.road
+    ), waiting AS MATERIALIZED (
+      -- Looked up by the orders' ids: asked for order by order, every attempt there is would be read.
+      SELECT a.order_id,
+        bool_or(a.state = 'unknown' OR coalesce(a.next_action ->> 'type', 'wait') = 'wait') AS for_provider,
+        bool_or(a.state = 'pending' AND a.next_action ->> 'type' <> 'wait') AS for_buyer
+      FROM attempts a
+      WHERE a.order_id = ANY (ARRAY(SELECT id FROM due)) AND a.state IN ('pending', 'unknown')
+      GROUP BY a.order_id
     ), counted AS (
       INSERT INTO expired_holds AS h (sale_no, buyer_hash, holds)
       SELECT o.sale_no, o.buyer_hash, count(*) FROM expired o
       WHERE CASE o.road
-        WHEN 'lock' THEN NOT EXISTS (
-          SELECT FROM attempts a WHERE a.order_id = o.id AND (a.state = 'unknown'
-            OR a.state = 'pending' AND coalesce(a.next_action ->> 'type', 'wait') = 'wait')
-        )
-        ELSE EXISTS (
-          SELECT FROM attempts a
-          WHERE a.order_id = o.id AND a.state = 'pending' AND a.next_action ->> 'type' <> 'wait'
-        )
+        WHEN 'lock' THEN o.id NOT IN (SELECT order_id FROM waiting WHERE for_provider)
+        ELSE o.id IN (SELECT order_id FROM waiting WHERE for_buyer)
       END
       GROUP BY o.sale_no, o.buyer_hash
       ORDER BY o.sale_no, o.buyer_hash

@@ -11,7 +11,7 @@ import type { ReconcilerMetrics } from '../metrics.ts';
 import { stepErrors } from '../step-errors.ts';
 
 /** Orders of one sale that one statement ends. */
-const EXPIRE_MAX = 500;
+const EXPIRE_MAX = 1_000;
 
 export type ExpireOptions = {
   db: Pool;

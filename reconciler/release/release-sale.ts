@@ -4,9 +4,8 @@
  */
 import type { Redis } from 'ioredis';
 import { REDIS_CALL_TIMEOUT_MS } from '../../domain/limits.ts';
-import { ackBatch } from '../../ledger/movements/ack-batch.ts';
 import { earliestHold, readBatch } from '../../ledger/movements/read-batch.ts';
-import { sealBatch } from '../../ledger/movements/seal-batch.ts';
+import { type SealOptions, sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { type FollowedSale, followedSale } from '../../ledger/stream/cursor.ts';
 import { apply, gate, readChunk } from '../../lua/scripts.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -37,10 +36,13 @@ export async function releaseSale(deps: ReleaseDeps, saleNo: number): Promise<bo
     return true;
   }
   let next = resend ? sale.sealed_n : await seal(deps, saleNo);
+  if (next === undefined) return busy;
+  // Advice, so once for all these batches.
+  const earliest_ms = await earliestDeadline(deps, saleNo);
   for (let taken = 0; next !== undefined && taken < BATCHES_MAX; taken++) {
-    if (!(await releaseBatch(deps, sale, next))) return busy;
+    if (!(await releaseBatch(deps, sale, next, earliest_ms))) return busy;
     busy = true;
-    next = await seal(deps, saleNo);
+    next = await seal(deps, saleNo, { n: next, epoch: sale.epoch });
   }
   return busy;
 }
@@ -61,23 +63,32 @@ async function isAhead(redis: Redis, sale: FollowedSale): Promise<boolean> {
   return record.kind === 'chunk' && record.generation === sale.generation && record.applied_n > sale.sealed_n;
 }
 
-async function seal(deps: ReleaseDeps, saleNo: number): Promise<number | undefined> {
-  const sealed = await sealBatch(deps.db, saleNo);
+/** `applied`: the batch that Redis has taken, acknowledged with it. */
+async function seal(
+  deps: ReleaseDeps,
+  saleNo: number,
+  applied?: SealOptions['applied'],
+): Promise<number | undefined> {
+  const sealed = await sealBatch(deps.db, saleNo, applied ? { applied } : {});
   if (sealed) deps.metrics.movementsSealed.inc(sealed.movements);
   return sealed?.n;
 }
 
-async function releaseBatch(deps: ReleaseDeps, sale: FollowedSale, n: number): Promise<boolean> {
+/** True if Redis has it. */
+async function releaseBatch(
+  deps: ReleaseDeps,
+  sale: FollowedSale,
+  n: number,
+  earliest_ms: number,
+): Promise<boolean> {
   const { db, redis } = deps;
   const batch = await readBatch(db, sale.sale_no, n);
-  const earliest_ms = await earliestDeadline(deps, sale.sale_no);
   const reply = await apply(redis, placeOf(sale), { ...batch, earliest_ms });
   if (reply.kind === 'refused') {
     // Any other refusal ends with the next verification; this one would come again.
     if (reply.reason === 'impossible') await fenceSale(deps, sale, 'movements_impossible');
     return false;
   }
-  await ackBatch(db, sale.sale_no, { n, epoch: sale.epoch });
   return true;
 }
 

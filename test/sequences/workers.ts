@@ -54,7 +54,7 @@ export function createWorker(world: Pick<World, 'redis'> & { db: Pool }, saleNo:
         return releaseSale(deps, saleNo);
       case 'seal':
         // As if the release had ended right after it.
-        return sealBatch(deps.db, saleNo, 2);
+        return sealBatch(deps.db, saleNo, { movements_max: 2 });
       case 'trim': {
         const sale = await followedSale(deps.db, saleNo);
         return sale.fenced_reason === null ? trimStream(deps.redis, sale, 0) : undefined;
