@@ -13,7 +13,8 @@ export function openLab({
   seconds,
   connections,
   buyers,
-}: Pick<Options, 'seconds' | 'connections' | 'buyers'>): Laboratory {
+  quick,
+}: Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'>): Laboratory {
   const closing: (() => Promise<void> | void)[] = [];
   let made: Promise<Lab> | undefined;
   async function make(): Promise<Lab> {
@@ -24,7 +25,7 @@ export function openLab({
     const echo = await startEcho(world.alone);
     closing.push(echo.close);
     const tokens_file = writeTokens(world.stack, dir, buyers);
-    return { world, echo, seconds, connections, dir, tokens_file, buyers };
+    return { world, echo, seconds, connections, dir, tokens_file, buyers, quick };
   }
   return {
     get() {

@@ -1,7 +1,7 @@
 /** What a scenario's runs come to: pure, from measurements to what is written down. */
 import type { Scenario } from '../scenarios/scenario.ts';
 import { type Bar, type Figure, isMet } from '../scenarios/stand.ts';
-import type { Counts } from './counts.ts';
+import { type Counts, combine, NO_COUNTS } from './counts.ts';
 import type { Measurement } from './measure.ts';
 import type { Compared, Metric } from './pairs.ts';
 import { type Spread, spread } from './spread.ts';
@@ -102,17 +102,10 @@ function sideOf(what: string, runs: readonly Measurement[]): Side {
 }
 
 function countsOf(runs: readonly Measurement[]): Side['counts'] {
-  const counted = runs.flatMap((run) => (run.counts ? [{ ...run.counts, offered: run.requests }] : []));
+  const counted = runs.flatMap(({ counts, requests }) => (counts ? [{ counts, requests }] : []));
   if (counted.length === 0) return undefined;
-  const sum = (read: (counts: Counts & { offered: number }) => number) =>
-    counted.reduce((total, counts) => total + read(counts), 0);
-  return {
-    offered: sum((counts) => counts.offered),
-    accepted: sum((counts) => counts.accepted),
-    refused: sum((counts) => counts.refused),
-    replayed: sum((counts) => counts.replayed),
-    failed: sum((counts) => counts.failed),
-  };
+  const sum = counted.reduce((all, { counts }) => combine(all, counts, (x, y) => x + y), NO_COUNTS);
+  return { offered: counted.reduce((all, { requests }) => all + requests, 0), ...sum };
 }
 
 /** Answers that broke off, and requests that failed: a run that lost any measured something else. */
@@ -138,11 +131,14 @@ export function lineOf(result: Result): string {
 function lineOfSide(side: Side): string {
   const late = side.late_p99_ms ? `, the client itself late by ${ms(side.late_p99_ms)}` : '';
   const drained = side.drain_s ? `, in the ledger ${side.drain_s.median.toFixed(1)} s later` : '';
+  const { offered, ...became } = side.counts ?? { offered: 0 };
+  const counts = Object.entries(became).flatMap(([kind, n]) => (n > 0 ? [`${kind} ${n}`] : []));
+  const counted = offered > 0 ? `; of ${offered} ${counts.join(', ')}` : '';
   const cpu = Object.entries(side.cpu_us).map(([name, us]) => `${name} ${us}`);
   const client = side.client_ceiling
     ? 'client ceiling'
     : `client idle ${Math.round(100 * (side.client_idle?.median ?? 0))}%`;
-  return `${side.what}: ${per(side.requests_per_s)}, p99 ${ms(side.p99_ms)}${late}${drained}; ${client}; CPU us: ${cpu.join(', ')}`;
+  return `${side.what}: ${per(side.requests_per_s)}, p99 ${ms(side.p99_ms)}${late}${drained}; ${client}; CPU us: ${cpu.join(', ')}${counted}`;
 }
 
 export function lineOfFigure({ what, value, unit, bar }: Figure): string {

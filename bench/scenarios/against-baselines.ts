@@ -62,10 +62,14 @@ export const againstBaselines: readonly Scenario[] = BASELINES.map((name) => ({
   },
 }));
 
+/** Where nothing is searched for. */
+const POOL_SIZE_QUICK = 8;
+
 /** With the pool that is best for it, by a short run of each. */
 async function best(lab: Lab, name: Baseline, bodies: string): Promise<{ rival: Rival; pool_size: number }> {
-  let winner = { pool_size: POOL_SIZES[0] ?? 4, rate: 0 };
-  for (const pool_size of usesPostgres(name) ? POOL_SIZES : []) {
+  let winner = { pool_size: POOL_SIZE_QUICK, rate: 0 };
+  const searched = usesPostgres(name) && !lab.quick;
+  for (const pool_size of searched ? POOL_SIZES : []) {
     const rival = await startRival(lab.world, name, pool_size);
     const seconds = Math.min(2, lab.seconds);
     await run(lab, rival.spot, bodies, { seconds: 1 });

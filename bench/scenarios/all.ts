@@ -2,16 +2,25 @@
 import { againstBaselines } from './against-baselines.ts';
 import { checkout, replay, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
+import { byAutocannon, omission } from './autocannon.ts';
+import { latency } from './latency.ts';
+import { mixed } from './mixed.ts';
 import { memory } from './scale-memory.ts';
 import { scaleReservations } from './scale-reservations.ts';
 import { scaleSkus } from './scale-skus.ts';
 import type { Scenario } from './scenario.ts';
 import type { Stand } from './stand.ts';
+import { threeSku } from './three-sku.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   checkout,
   soldOut,
   replay,
+  threeSku,
+  mixed,
+  latency,
+  byAutocannon,
+  omission,
   hotSku,
   ledgerHeldBack,
   fsync,

@@ -38,4 +38,6 @@ export type Lab = {
   dir: string;
   tokens_file: string;
   buyers: number;
+  /** Does it work at all: less is enough. */
+  quick: boolean;
 };

@@ -31,6 +31,8 @@ export type ClientResult = {
   max_ms: number;
   /** Share of the time that the client waited for something to do: near 0 the client is the ceiling. */
   client_idle: number;
+  /** Of a mixed run: how many of each kind were sent. */
+  sent?: Record<'fresh' | 'retry' | 'altered' | 'invalid', number>;
   /** Of a client with a schedule. */
   schedule?: Schedule;
 };

@@ -6,6 +6,8 @@ import { debianTool } from '../../../platform/local/debian-packages.ts';
 import { childrenCpuSeconds } from '../cpu.ts';
 import type { ClientResult, Load, Mode } from './client.ts';
 
+type Told = Record<string, number>;
+
 export type WrkLoad = Load & { mode: Mode; threads?: number };
 
 /** A rival that is slow under many connections answers late, and that is no failure. */
@@ -41,11 +43,16 @@ export async function runWrk(load: WrkLoad): Promise<ClientResult> {
   const [code] = (await once(child, 'close')) as [number | null];
   const line = text.split('\n').find((one) => one.startsWith('{'));
   if (code !== 0 || !line) throw new Error(`wrk ended with ${code}:\n${text}`);
-  return read(line, threads, childrenCpuSeconds() - cpu_before);
+  const told = JSON.parse(line) as Told;
+  const result = read(told, threads, childrenCpuSeconds() - cpu_before);
+  return load.mode === 'mixed' ? { ...result, sent: sentOf(told) } : result;
 }
 
-function read(line: string, threads: number, cpu_seconds: number): ClientResult {
-  const told = JSON.parse(line) as Record<string, number>;
+const sentOf = ({ sent_new = 0, sent_retry = 0, sent_altered = 0, sent_invalid = 0 }: Told) => ({
+  ...{ fresh: sent_new, retry: sent_retry, altered: sent_altered, invalid: sent_invalid },
+});
+
+function read(told: Told, threads: number, cpu_seconds: number): ClientResult {
   const of = (name: string) => told[name] ?? Number.NaN;
   const seconds = of('duration_us') / 1e6;
   const ms = (name: string) => of(name) / 1_000;
