@@ -31,9 +31,20 @@ export function json(status: number, value: unknown, headers: readonly string[] 
   return { status, body: JSON.stringify(value), content_type: JSON_TYPE, headers };
 }
 
+/** The last few, by time modulo their number: a batch of checkouts has its times in common. */
+const written: { time_ms: number; text: string }[] = Array.from({ length: 8 }, () => ({
+  time_ms: 0,
+  text: new Date(0).toISOString(),
+}));
+
 /** Times on the wire: ISO 8601, UTC, milliseconds. */
 export function iso(time_ms: number): string {
-  return new Date(time_ms).toISOString();
+  const last = written[time_ms & 7];
+  if (last.time_ms !== time_ms) {
+    last.text = new Date(time_ms).toISOString();
+    last.time_ms = time_ms;
+  }
+  return last.text;
 }
 
 export type RefusalExtras = {
@@ -63,22 +74,28 @@ export function statusOf(reply: Reply): number {
 /** Where the catalogue is explained, by code. */
 export const PROBLEMS_PATH = '/docs/problems';
 
+/** By code: what is the same for every refusal of it, with its usual detail. */
 const problemStart = new Map<OutcomeCode, string>();
 
 /** The problem document. Built as text: at a sell-out nearly every answer is one. */
 export function problemBody(refusal: Refusal, request_id: string): string {
-  let start = problemStart.get(refusal.code);
-  if (start === undefined) {
-    start = startOf(refusal.code, outcomeRule(refusal.code));
-    problemStart.set(refusal.code, start);
-  }
-  const head = `${start},"detail":${JSON.stringify(refusal.detail)},"request_id":"${request_id}"`;
+  const head = `${startWithDetail(refusal)},"request_id":"${request_id}"`;
   if (!refusal.members) return `${head}}`;
   const members = JSON.stringify(refusal.members);
   return members === '{}' ? `${head}}` : `${head},${members.slice(1)}`;
 }
 
-function startOf(code: OutcomeCode, rule: OutcomeRule): string {
-  const type = `${PROBLEMS_PATH}#${code}`;
-  return JSON.stringify({ type, title: rule.title, status: rule.status, code }).slice(0, -1);
+function startWithDetail({ code, detail }: Refusal): string {
+  const rule = outcomeRule(code);
+  if (detail !== rule.detail) return startOf(code, rule, detail);
+  let start = problemStart.get(code);
+  if (start === undefined) {
+    start = startOf(code, rule, detail);
+    problemStart.set(code, start);
+  }
+  return start;
+}
+
+function startOf(code: OutcomeCode, { title, status }: OutcomeRule, detail: string): string {
+  return JSON.stringify({ type: `${PROBLEMS_PATH}#${code}`, title, status, code, detail }).slice(0, -1);
 }

@@ -46,7 +46,12 @@ export type BatcherOptions = {
   observe: BatchObserver;
 };
 
-type Waiting = Prepared & { since_ms: number; until_ms: number; settle: (outcome: BatchOutcome) => void };
+type Waiting = {
+  item: Prepared;
+  since_ms: number;
+  until_ms: number;
+  settle: (outcome: BatchOutcome) => void;
+};
 
 /** Extras that follow a status in the reply (see lua/reserve.lua). */
 const EXTRAS_OF: Partial<Record<ReserveStatus, number>> = { r: 2, k: 2, l: 1, s: 1, h: 1 };
@@ -112,7 +117,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   async function sendUntilAnswered(
     items: Waiting[],
   ): Promise<ReserveReply | { kind: 'unavailable' | 'sale_recovering' }> {
-    const batch = columns(items);
+    const batch = columns(items.map(({ item }) => item));
     const until_ms = items[0].until_ms; // the oldest
     for (;;) {
       const sent_ms = steady_ms();
@@ -168,7 +173,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
           observe.pending(pending.value);
           resolve(outcome);
         };
-        queue.push({ ...item, since_ms: steady_ms(), until_ms, settle });
+        queue.push({ item, since_ms: steady_ms(), until_ms, settle });
         schedule();
       });
     },

@@ -8,6 +8,7 @@
  * then the request goes again, whole. What this engine remembers decides how a request travels, never its answer.
  */
 import type { Redis } from 'ioredis';
+import { DIGEST_BYTES } from '../../domain/digest.ts';
 import { buyerHash, encodeOrderId, requestHash } from '../../domain/ids.ts';
 import { RESERVE_DEADLINE_MS } from '../../domain/limits.ts';
 import { mergeLines, priceOrder } from '../../domain/pricing.ts';
@@ -86,7 +87,7 @@ export function createReserve(options: ReserveOptions): Reserve {
         return told;
       });
     const hopeless = counter.empty.size > 0 && lines.some(({ sku }) => counter.empty.has(sku));
-    return send(hopeless ? questionOf(named) : whole(request, named));
+    return send(hopeless ? questionFrom(request, named) : whole(request, named));
   };
 }
 
@@ -100,17 +101,24 @@ function pricedLines(request: ReserveRequest): PricedLine[] | { unknown: string 
   return priced;
 }
 
-/** What names a request: enough to find it, and to decide it. */
-type Named = Pick<Prepared, 'id' | 'buyer_hash' | 'lines'>;
+/** What names a request: enough to find it. */
+type Named = Pick<Prepared, 'id' | 'lines'>;
+
+const NOBODY = Buffer.alloc(DIGEST_BYTES);
 
 function nameOf({ sale, buyer, key }: ReserveRequest, lines: PricedLine[]): Named {
-  const id = requestHash(sale.salt, sale.tenant, sale.id, buyer, key);
-  return { id, buyer_hash: buyerHash(sale.salt, buyer), lines };
+  return { id: requestHash(sale.salt, sale.tenant, sale.id, buyer, key), lines };
 }
 
-function whole(request: ReserveRequest, { id, buyer_hash, lines }: Named): Prepared {
+/** Without a limit a question is not about its buyer. */
+function questionFrom({ sale, buyer }: ReserveRequest, { id, lines }: Named): Prepared {
+  return questionOf({ id, buyer_hash: sale.limit > 0 ? buyerHash(sale.salt, buyer) : NOBODY, lines });
+}
+
+function whole(request: ReserveRequest, { id, lines }: Named): Prepared {
   const { sale, buyer, road, payment_method, shipping_address, contact } = request;
   const fingerprint = request.fingerprint();
+  const buyer_hash = buyerHash(sale.salt, buyer);
   const amounts = priceOrder(sale.currency, lines);
   const positions: number[] = [];
   let units = 0;

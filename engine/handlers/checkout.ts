@@ -3,8 +3,8 @@ import { requestFingerprint } from '../../domain/fingerprint.ts';
 import { dayOf, encodeOrderId, requestHash } from '../../domain/ids.ts';
 import { RECORD_WINDOW_DAYS } from '../../domain/limits.ts';
 import type { ReserveOutcome, ReserveRequest } from '../checkout/port.ts';
-import { reservationView } from '../orders/order-view.ts';
-import { iso, json, type Refusal, type Reply, refuse } from '../reply.ts';
+import { reservationJson } from '../orders/order-view.ts';
+import { iso, JSON_TYPE, type Refusal, type Reply, refuse } from '../reply.ts';
 import type { Context, Handler } from '../route.ts';
 import type { Sale } from '../sales/sale.ts';
 import type { CheckoutBody, LockBody } from '../schemas/requests.ts';
@@ -115,7 +115,7 @@ export function reserveReply(outcome: ReserveOutcome): Reply {
       const { reservation, replayed } = outcome;
       const headers = ['Location', `/v1/orders/${reservation.order_id}`, 'Cache-Control', 'no-store'];
       if (replayed) headers.push('Idempotent-Replayed', 'true');
-      return json(201, reservationView(reservation), headers);
+      return { status: 201, body: reservationJson(reservation), content_type: JSON_TYPE, headers };
     }
     case 'sold_out':
       return refuse('sold_out', { members: { short: outcome.short } });

@@ -4,17 +4,23 @@ import type { Reservation } from '../checkout/port.ts';
 import { iso } from '../reply.ts';
 import { paymentView } from './payment-view.ts';
 
-/** The 201 of a checkout. The same for ever: a replay must give it verbatim. */
-export function reservationView(reservation: Reservation) {
+/**
+ * The 201 of a checkout, as JSON. The same for ever: a replay must give it verbatim. Put together as text, because every
+ * success is one; names of SKUs, sales and currencies have nothing in them that JSON would escape (domain/ids.ts).
+ */
+export function reservationJson(reservation: Reservation): string {
   const { order_id, sale_id, items, amounts, reserved_at_ms, expires_at_ms } = reservation;
-  return {
-    order_id,
-    sale_id,
-    state: 'reserved',
-    items,
-    amounts,
-    reservation: { expires_at: iso(expires_at_ms), server_time: iso(reserved_at_ms) },
-  };
+  let lines = '';
+  for (const { sku, qty, unit_price } of items) {
+    lines += `${lines === '' ? '' : ','}{"sku":"${sku}","qty":${qty},"unit_price":${unit_price}}`;
+  }
+  const { currency, subtotal, discount, shipping, tax, total } = amounts;
+  return (
+    `{"order_id":"${order_id}","sale_id":"${sale_id}","state":"reserved","items":[${lines}],` +
+    `"amounts":{"currency":"${currency}","subtotal":${subtotal},"discount":${discount},"shipping":${shipping},` +
+    `"tax":${tax},"total":${total}},` +
+    `"reservation":{"expires_at":"${iso(expires_at_ms)}","server_time":"${iso(reserved_at_ms)}"}}`
+  );
 }
 
 /** Present state as the reservation alone tells it. `as_of_ms` by the Redis clock. */
