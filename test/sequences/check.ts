@@ -1,7 +1,8 @@
 /** Runs many sequences, drawn by fast-check from a seed; what breaks is shrunk to the few commands that matter. */
 import fc from 'fast-check';
-import { type Command, commands } from './commands.ts';
+import type { Command } from './commands.ts';
 import { type Counts, runSequence } from './run.ts';
+import { histories } from './stories.ts';
 import type { World } from './world.ts';
 
 export type CheckOptions = {
@@ -35,24 +36,20 @@ export async function checkSequences(world: World, options: CheckOptions): Promi
   let failed_at: number | undefined;
   let first = '';
   let first_commands: readonly Command[] = [];
-  const property = fc.asyncProperty(
-    fc.array(commands(), { minLength: 8, maxLength: COMMANDS_MAX, size: 'max' }),
-    async (sequence) => {
-      if (failed_at !== undefined && Date.now() - failed_at > shrink_ms_max) return;
-      try {
-        await runSequence(world, sequence, counts);
-        progress?.(++done);
-      } catch (error) {
-        if (failed_at === undefined) first_commands = sequence;
-        failed_at ??= Date.now();
-        first ||= error instanceof Error ? (error.stack ?? error.message) : String(error);
-        throw error;
-      }
-    },
-  );
+  const property = fc.asyncProperty(histories(COMMANDS_MAX), async (sequence) => {
+    if (failed_at !== undefined && Date.now() - failed_at > shrink_ms_max) return;
+    try {
+      await runSequence(world, sequence, counts);
+      progress?.(++done);
+    } catch (error) {
+      if (failed_at === undefined) first_commands = sequence;
+      failed_at ??= Date.now();
+      first ||= error instanceof Error ? (error.stack ?? error.message) : String(error);
+      throw error;
+    }
+  });
   const result = await fc.check(property, {
-    numRuns: runs,
-    seed,
+    ...{ numRuns: runs, seed, endOnFailure: shrink_ms_max === 0 },
     ...(path !== undefined && { path }),
     ...(time_ms_max !== undefined && { interruptAfterTimeLimit: time_ms_max }),
   });

@@ -57,7 +57,7 @@ const wish: fc.Arbitrary<Wish> = record({
   road: fc.constantFrom('checkout', 'lock'),
   lines,
 });
-const wishes = fc.array(wish, { minLength: 1, maxLength: 5 });
+export const wishes = fc.array(wish, { minLength: 1, maxLength: 5 });
 const engine = fc.constantFrom(0 as const, 1 as const);
 const worker = engine;
 const pick = fc.nat({ max: 999 });
@@ -82,7 +82,12 @@ const DEEDS: OrderDeed[] = [
   ...(['refund', 'refund restocking', 'return', 'return restocking'] as const),
 ];
 
-export function commands(): fc.Arbitrary<Command> {
+/** One batch by one engine. */
+export const reservation: fc.Arbitrary<Command> = record({
+  ...{ do: fc.constant('reserve' as const), engine, wishes, lost: fc.constant(false) },
+});
+
+export function command(): fc.Arbitrary<Command> {
   const memory: Memory[] = ['kill', 'kill', 'promote', 'copy', 'copy', 'restore', 'restore', 'lose'];
   const roles: Role[] = [
     'ingest',

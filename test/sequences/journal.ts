@@ -25,8 +25,8 @@ export type Journal = {
   told: Map<string, Told>;
   reduced: Map<number, Taken>;
   added: Map<number, Added>;
-  /** Whether something new may be sold: what the operators were answered last. */
-  selling: { may: 'yes' | 'no' | 'unknown'; seq: number };
+  /** Whether something new may be sold: what the operators were answered last, whatever Redis has forgotten since. */
+  selling: 'yes' | 'no' | 'unknown';
   /** Redis may have lost memory, and the sale has not been open since. */
   amnesia: boolean;
 };
@@ -34,7 +34,7 @@ export type Journal = {
 export function createJournal(): Journal {
   return {
     ...{ told: new Map(), reduced: new Map(), added: new Map() },
-    ...{ selling: { may: 'yes', seq: 0 }, amnesia: false },
+    ...{ selling: 'yes', amnesia: false },
   };
 }
 
@@ -65,7 +65,7 @@ export function hear(
   if (outcome.kind === 'idempotency_key_reused' && !known && !lost) throw broken('its key was never used');
   if (['unavailable', 'overloaded', 'unknown_sku'].includes(outcome.kind)) throw broken(outcome.kind);
   if (outcome.kind === 'sale_closed' || outcome.kind === 'sale_paused') {
-    if (journal.selling.may === 'yes') throw broken(`${outcome.kind}, and no operator has stopped the sale`);
+    if (journal.selling === 'yes') throw broken(`${outcome.kind}, and no operator has stopped the sale`);
   }
   if (outcome.kind !== 'accepted') return;
   const { replayed, reservation } = outcome;
@@ -80,7 +80,7 @@ export function hear(
       return;
     }
   } else if (sure) throw broken('taken twice under one key');
-  if (journal.selling.may === 'no') throw broken('sold behind a gate that was closed');
+  if (journal.selling === 'no') throw broken('sold behind a gate that was closed');
   journal.told.set(keyOf(wish), { wish, reservation, seq, may_be_lost: false });
 }
 
@@ -89,5 +89,4 @@ export function forget(journal: Journal, safe_seq: number): void {
   journal.amnesia = true;
   for (const told of journal.told.values()) if (told.seq > safe_seq) told.may_be_lost = true;
   for (const taken of journal.reduced.values()) if (taken.seq > safe_seq) taken.may_be_lost = true;
-  if (journal.selling.seq > safe_seq) journal.selling.may = 'unknown';
 }

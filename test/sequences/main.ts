@@ -20,6 +20,7 @@ const HELP = `Usage: npm run sequences -- [options]
   --path P         of a failure: runs that sequence alone, shrunk as it was
   --commands FILE  runs the commands of a file (a JSON list, as a failure prints them), once
   --worlds N       worlds at once, each with a Redis and a ledger of its own, each with a share of the runs (1)
+  --no-shrink      tells of a failure as it was first seen
   --help
 
 Progress goes to stderr, the result to stdout as JSON. Exit code: 0 when nothing broke, 1 when something did, 2 for a
@@ -70,6 +71,7 @@ async function main(): Promise<number> {
   const text = { type: 'string' } as const;
   const options = {
     ...{ runs: text, minutes: text, seed: text, path: text, commands: text, worlds: text },
+    'no-shrink': { type: 'boolean', default: false } as const,
     help: { type: 'boolean', short: 'h' } as const,
   };
   const { values } = parseArgs({ options });
@@ -101,6 +103,7 @@ async function main(): Promise<number> {
           runs: share,
           seed: seed + i,
           path: values.path,
+          ...(values['no-shrink'] && { shrink_ms_max: 0 }),
           progress,
         });
       } finally {

@@ -203,9 +203,9 @@ export async function runSequence(
     if (gate === undefined) return;
     count(`gate ${action}${taken ? '' : ' not taken'}`);
     const stops = gate === 'closed' || gate === 'paused';
-    if (taken) journal.selling = { may: stops ? 'no' : 'yes', seq: await redisSeq() };
+    if (taken) journal.selling = stops ? 'no' : 'yes';
     // On its way, or there already: a worker may take it there at any moment.
-    else if (journal.selling.may !== (stops ? 'no' : 'yes')) journal.selling.may = 'unknown';
+    else if (journal.selling !== (stops ? 'no' : 'yes')) journal.selling = 'unknown';
   }
 
   async function changeMemory({ what, process }: Extract<Command, { do: 'memory' }>): Promise<void> {
