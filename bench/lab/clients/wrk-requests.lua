@@ -6,7 +6,7 @@
 --           some time ago, 1 has the key of such a one and another body, 1 has a body of no units, which is invalid
 local threads = {}
 -- New requests between a request and what repeats it: it has been answered by then.
-local BACK = 1000
+local BACK = 300
 local MIX = { [3] = 'retry', [7] = 'altered', [8] = 'retry', [12] = 'retry', [14] = 'invalid', [18] = 'retry' }
 
 function setup(thread)
@@ -56,7 +56,7 @@ local function mixed()
     sent_new = sent_new + 1
     return text(sent_new, own_key(sent_new), tails[wanted(sent_new)])
   end
-  local index = sent_new - BACK + (sent * 7) % 500
+  local index = sent_new - BACK + (sent * 7) % 150
   if kind == 'retry' then
     sent_retry = sent_retry + 1
     return text(index, own_key(index), tails[wanted(index)])
