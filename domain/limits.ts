@@ -29,16 +29,24 @@ export const PENDING_RESERVATIONS_MAX = 20_000;
 
 /**
  * When an engine refuses new requests because more comes in than it can answer (engine/load/admission.ts). What is read in
- * one turn of the event loop has waited up to a turn: turns, or waits for a batch, longer than this are too long ...
+ * one turn of the event loop has waited up to a turn: turns and waits for a batch together longer than this are too long ...
  */
-export const ADMIT_WAIT_MS_MAX = 100;
+export const ADMIT_WAIT_MS_MAX = 50;
 /** ... if so many or more wait together: fewer are no overload, however slow the machine. Two batches. */
 export const ADMIT_CROWD = 1_024;
-/** ... and if that goes on for so long, ms: a rush is over by then. */
+/** ... and if it has been so for so long, ms: a rush is over by then. */
 export const ADMIT_STANDING_MS = 1_000;
-/** While refusing, requests are let in during this part of a turn, ms, and it ends when turns have been shorter for ADMIT_CALM_MS. */
+/** While refusing, so many are let in as are served in this time, ms, and no more in one turn than come during ADMIT_TURN_MS ... */
+export const ADMIT_QUEUE_MS = 25;
 export const ADMIT_TURN_MS = 20;
+/** ... and so many in any case: half a batch keeps Redis and the engine at work. */
+export const ADMIT_LEAST = 256;
+/** Nobody is refused any more once nobody had to be for so long, ms: longer than those refused are told to stay away. */
 export const ADMIT_CALM_MS = 2_000;
+/** So many refusals leave a millisecond (engine/load/held.ts): a twentieth of the engine's time ... */
+export const ADMIT_REFUSALS_PER_MS = 4;
+/** ... but each after so long at most, ms. */
+export const ADMIT_HELD_MS_MAX = 1_000;
 
 /** How long a reservation request may wait before a batch carrying it takes nothing (`not_after`), ms. */
 export const RESERVE_DEADLINE_MS = 5_000;
@@ -113,6 +121,9 @@ for (const [holds, says] of [
   [ORDER_LINES_MAX <= BATCH_LINES_MAX, 'one order fits a batch'],
   [BODY_BYTES_MAX * 2 <= BATCH_BYTES_MAX, 'one body fits a batch'],
   [ADMIT_TURN_MS < ADMIT_WAIT_MS_MAX, 'letting in so many does not prolong the overload'],
+  [ADMIT_QUEUE_MS < ADMIT_WAIT_MS_MAX, 'who is let in does not wait too long'],
+  [ADMIT_LEAST < ADMIT_CROWD, 'few are never an overload'],
+  [ADMIT_HELD_MS_MAX < ADMIT_CALM_MS, 'a refusal that waits is no calm'],
   [ADMIT_STANDING_MS < RESERVE_DEADLINE_MS, 'an overload is told before its requests run out of time'],
   [REDIS_CALL_TIMEOUT_MS * 2 < RESERVE_DEADLINE_MS, 'a call can be sent again before its deadline'],
   [MOVEMENT_ROWS_MAX * 2 + 16 <= UNPACK_MAX, 'a movement batch fits one unpack'],

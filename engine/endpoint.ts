@@ -3,7 +3,8 @@ import type { Caller } from './access/caller.ts';
 import type { Refusal, Reply } from './reply.ts';
 import type { Head } from './request.ts';
 
-export type Admitted = { refusal: Refusal } | { caller: Caller };
+/** A refusal may be sent later than now. */
+export type Admitted = { refusal: Refusal | Promise<Refusal> } | { caller: Caller };
 
 /** POST and PATCH carry a body. */
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -25,7 +26,7 @@ export type Endpoint = {
 /** A path that becomes a WebSocket. What comes in over it is ignored. */
 export type LiveEndpoint = {
   path: string;
-  admit(head: Head): Promise<{ refusal: Refusal } | { topic: string }>;
+  admit(head: Head): Promise<{ refusal: Refusal | Promise<Refusal> } | { topic: string }>;
   /** A socket listens to the topic from now on. Returns its first message, if there is one. */
   joined(topic: string): string | undefined;
   left(topic: string): void;

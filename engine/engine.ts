@@ -24,6 +24,7 @@ import { createLiveHub } from './live/hub.ts';
 import { LIVE_PATH, liveEndpoint } from './live/live-endpoint.ts';
 import { createAdmission } from './load/admission.ts';
 import { createGuard } from './load/guard.ts';
+import { createHeld } from './load/held.ts';
 import { createEngineMetrics } from './metrics.ts';
 import { type Refusal, type Reply, refuse } from './reply.ts';
 import type { Head } from './request.ts';
@@ -69,6 +70,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   let publish = (_topic: string, _message: string): void => {};
 
   const admission = createAdmission();
+  const held = createHeld();
   const clientAddress = createClientAddress(config.trusted_proxies);
   let listens_at = 0;
   const guard = createGuard({
@@ -128,7 +130,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     clientAddress,
     addressLimit: limitOf(config.rate_limit_ip),
     buyerLimit: limitOf(config.rate_limit_buyer),
-    full: admission.full,
+    full: () => (admission.full() ? held.wait() : undefined),
     rateLimited: metrics.rateLimited,
     observer: ({ id }: Route) => logged(id, metrics.observer(id)),
   };

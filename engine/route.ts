@@ -75,8 +75,8 @@ export type RouteServices = {
   /** Absent: no limit. */
   addressLimit?: RateLimit;
   buyerLimit?: RateLimit;
-  /** Is there more to do than can be done? Absent: never. */
-  full?: () => boolean;
+  /** If there is more to do than can be done: resolves when the refusal may be sent. Absent: there never is. */
+  full?: () => Promise<void> | undefined;
   /** Told of each answer. */
   observer(route: Route): Endpoint['observe'];
   rateLimited(what: 'buyer' | 'address'): void;
@@ -108,7 +108,8 @@ export function endpointOf(route: Route, services: RouteServices): Endpoint {
     observe: services.observer(route),
 
     admit(head) {
-      if (full?.()) return OVERLOADED;
+      const held = full?.();
+      if (held) return { refusal: held.then(overloaded) };
       if (addressLimit) {
         const refusal = over(addressLimit, services.clientAddress(head.peer, head.forwarded_for), 'address');
         if (refusal) {
@@ -152,7 +153,8 @@ const UNAUTHORIZED = refuse('unauthorized', {
   headers: ['WWW-Authenticate', 'Bearer realm="stampede"'],
 });
 const FORBIDDEN = refuse('forbidden');
-const OVERLOADED: Admitted = { refusal: refuse('overloaded') };
+const OVERLOADED = refuse('overloaded');
+const overloaded = () => OVERLOADED;
 const NOT_FOUND = refuse('not_found');
 const ADMIT_ANYONE: Admitted = { caller: ANYONE };
 

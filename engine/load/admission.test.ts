@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { ADMIT_CALM_MS, ADMIT_CROWD, ADMIT_STANDING_MS, ADMIT_TURN_MS } from '../../domain/limits.ts';
+import {
+  ADMIT_CALM_MS,
+  ADMIT_CROWD,
+  ADMIT_LEAST,
+  ADMIT_QUEUE_MS,
+  ADMIT_STANDING_MS,
+  ADMIT_TURN_MS,
+} from '../../domain/limits.ts';
 import { createAdmission, type Waiting } from './admission.ts';
 
 /** An event loop under our hands. */
@@ -52,14 +59,63 @@ describe('admission', () => {
     const { turn, admission } = loop();
     for (let at = 0; !admission.shedding(); at++) {
       expect(at).toBeLessThan(100);
-      turn(CROWD, 0.1);
+      turn(CROWD, 0.05);
     }
     for (let i = 0; i < 50; i++) {
-      const { admitted, refused } = turn(CROWD, 0.1);
-      expect(admitted).toBeGreaterThan(0);
+      const { admitted, refused } = turn(CROWD, 0.05);
+      expect(admitted).toBeGreaterThanOrEqual(ADMIT_LEAST);
       expect(refused).toBeGreaterThan(0);
-      expect(admitted * 0.1).toBeLessThanOrEqual(ADMIT_TURN_MS + 1);
+      expect(admitted * 0.05).toBeLessThanOrEqual(ADMIT_TURN_MS + 1);
     }
+  });
+
+  it('lets so many wait as are served in a short while, at the pace that it sees: served as fast as before, and soon', () => {
+    const { turn, admission, queue, pass } = loop();
+    const SERVED_PER_MS = 30;
+    let away = 0;
+    let longest_ms = 0;
+    let served = 0;
+    const crowd = (ms: number) => {
+      served = 0;
+      longest_ms = 0;
+      for (let at = 0; at < ms; at += 10) {
+        // Who is answered or refused is back ten milliseconds later.
+        queue.count += turn(10 * ADMIT_CROWD - queue.count - away, 0.0001).admitted;
+        away = 10 * ADMIT_CROWD - queue.count;
+        longest_ms = Math.max(longest_ms, queue.count / SERVED_PER_MS);
+        const done = Math.min(queue.count, 10 * SERVED_PER_MS);
+        queue.count -= done;
+        queue.oldest_ms = queue.count / SERVED_PER_MS;
+        away = 0;
+        served += done;
+        pass(10);
+      }
+    };
+    crowd(3_000);
+    expect(admission.shedding()).toBe(true);
+    crowd(3_000);
+    expect(admission.shedding()).toBe(true);
+    expect(longest_ms).toBeLessThanOrEqual(2 * ADMIT_QUEUE_MS);
+    expect(served / 3_000).toBeGreaterThan(0.95 * SERVED_PER_MS);
+  });
+
+  it('goes on refusing while there is somebody to refuse, however short the wait has become', () => {
+    const { turn, admission, sleep } = loop();
+    while (!admission.shedding()) turn(CROWD, 0.1);
+    for (let at_ms = 0; at_ms < 4 * ADMIT_CALM_MS; at_ms += 500) {
+      expect(turn(2 * ADMIT_LEAST, 0.1).refused).toBeGreaterThan(0);
+      sleep(500);
+    }
+  });
+
+  it('while it refuses, few on a slow machine are let in all the same', () => {
+    const { turn, admission, sleep } = loop();
+    while (!admission.shedding()) turn(CROWD, 0.1);
+    for (let i = 0; i < 10; i++) {
+      expect(turn(ADMIT_LEAST - 1, 5).refused).toBe(0);
+      sleep(1);
+    }
+    expect(admission.shedding()).toBe(false);
   });
 
   it('goes back to letting everybody in once it has been calm for a while', () => {

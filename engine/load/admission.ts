@@ -1,35 +1,39 @@
 /**
- * When more comes in than can be answered, somebody has to be told so at once, or everybody waits longer and longer. This
+ * When more comes in than can be answered, somebody has to be told so, or everybody waits longer and longer. This
  * decides who: as a request's head is read, before anything is spent on it.
  *
  * What waits before it was read lies in sockets, where nobody can count it. But the event loop reads all sockets that have
  * something, then does the rest, then reads again: so what is read now has waited no longer than the turn before
- * plus this turn up to now. What waits after it was read waits for its batch, and the batcher knows since when.
+ * plus this turn up to now. What waits after it was read waits for its batch, and the batcher knows how many and since when.
  *
  * A rush is no overload: at the opening of a sale thousands come in the same second, and are served within the next. So
- * new requests are refused only while the wait has been too long, for too many, for a while (`standing`), and then
- * just so many that those let in wait no longer than they may. Free of I/O; time is injected.
+ * new requests are refused only once the wait has been too long, for too many, for a second in all (`crowded_ms`). From then
+ * on, until nobody had to be refused for a while, so many are let in as are served in ADMIT_QUEUE_MS at the pace of
+ * the last second (Little's law), and never fewer than ADMIT_LEAST. Free of I/O; time is injected.
  */
 import {
   ADMIT_CALM_MS,
   ADMIT_CROWD,
+  ADMIT_LEAST,
+  ADMIT_QUEUE_MS,
   ADMIT_STANDING_MS,
   ADMIT_TURN_MS,
   ADMIT_WAIT_MS_MAX,
 } from '../../domain/limits.ts';
+import { createPace } from './pace.ts';
 
 export type Admission = {
   /** A request's head has been read. */
   arrived(): void;
-  /** Is there no room for one more now? Asked after `arrived`, by what may be refused. */
+  /** Is there no room for one more now? Asked once after `arrived`, by what may be refused; if not, it is let in. */
   full(): boolean;
-  /** Where it can be read, once a turn, what waits for its batch. */
+  /** Where it can be read, once a turn, what waits for its answer. */
   watch(read: () => Waiting): void;
   /** Are some refused at present? For metrics. */
   shedding(): boolean;
 };
 
-/** How many requests wait, and how long the oldest of them has waited. */
+/** How many requests wait, and how long the oldest without a batch has waited. */
 export type Waiting = { count: number; oldest_ms: number };
 
 export type AdmissionOptions = {
@@ -46,39 +50,56 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
     idle_ms = () => performance.eventLoopUtilization().idle,
     after_turn = (done) => void setImmediate(done),
   } = options;
+  const pace = createPace();
   let in_turn = false;
   let began_ms = now_ms();
   let began_idle_ms = idle_ms();
-  /** Read in this turn, and in the two before; how long the last took. Who waits for an answer is read every other turn. */
+  /** Read in this turn, and in the two before. Who waits for an answer is read every other turn. */
   let count = 0;
   let counts_before: [number, number] = [0, 0];
-  let turn_before_ms = 0;
+  let admitted = 0;
   let read: () => Waiting = () => ({ count: 0, oldest_ms: 0 });
-  let batch_wait_ms = 0;
-  let crowded_since_ms: number | undefined;
-  let calm_since_ms: number | undefined;
+  let waiting: Waiting = { count: 0, oldest_ms: 0 };
+  /** Time that was too crowded, less time that was not: a leaking bucket. */
+  let crowded_ms = 0;
+  let refused_ms = 0;
   let standing = false;
+  /** How many this turn may let in, while some are refused. */
+  let room = 0;
 
   function begin(now: number): void {
     const idle = idle_ms();
-    turn_before_ms = Math.max(0, now - began_ms - (idle - began_idle_ms));
+    const passed_ms = now - began_ms;
+    const turn_ms = Math.max(0, passed_ms - (idle - began_idle_ms));
     began_ms = now;
     began_idle_ms = idle;
     counts_before = [count, counts_before[0]];
+    waiting = read();
+    pace.turn(now, admitted, waiting.count);
     count = 0;
-    const batch = read();
-    batch_wait_ms = batch.count >= ADMIT_CROWD ? batch.oldest_ms : 0;
-    judge(now);
+    admitted = 0;
+    judge(now, passed_ms, turn_ms);
+    if (standing) room = Math.max(ADMIT_LEAST, pace.per_ms() * ADMIT_QUEUE_MS) - waiting.count;
   }
 
-  function judge(now: number): void {
-    const wait_ms = Math.max(Math.max(...counts_before) >= ADMIT_CROWD ? turn_before_ms : 0, batch_wait_ms);
-    if (wait_ms > ADMIT_WAIT_MS_MAX) crowded_since_ms ??= now;
-    else crowded_since_ms = undefined;
-    if (wait_ms < ADMIT_TURN_MS) calm_since_ms ??= now;
-    else calm_since_ms = undefined;
-    if (crowded_since_ms !== undefined && now - crowded_since_ms > ADMIT_STANDING_MS) standing = true;
-    if (calm_since_ms !== undefined && now - calm_since_ms > ADMIT_CALM_MS) standing = false;
+  function judge(now: number, passed_ms: number, turn_ms: number): void {
+    const crowd = Math.max(...counts_before, waiting.count) >= ADMIT_CROWD;
+    const wait_ms = turn_ms + waiting.oldest_ms;
+    if (crowd && wait_ms > ADMIT_WAIT_MS_MAX) crowded_ms += Math.min(passed_ms, wait_ms);
+    else crowded_ms = Math.max(0, crowded_ms - passed_ms);
+    if (standing) {
+      standing = now - refused_ms <= ADMIT_CALM_MS;
+      if (!standing) crowded_ms = 0;
+    } else if (crowded_ms > ADMIT_STANDING_MS) {
+      standing = true;
+      refused_ms = now;
+    }
+  }
+
+  /** Few are never refused, however slow the machine. */
+  function isFull(): boolean {
+    if (waiting.count + admitted < ADMIT_LEAST) return false;
+    return admitted >= room || now_ms() - began_ms > ADMIT_TURN_MS;
   }
 
   return {
@@ -93,8 +114,12 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
       count += 1;
     },
     full() {
-      if (!standing) return false;
-      return batch_wait_ms > ADMIT_TURN_MS || now_ms() - began_ms > ADMIT_TURN_MS;
+      if (standing && isFull()) {
+        refused_ms = began_ms;
+        return true;
+      }
+      admitted += 1;
+      return false;
     },
     watch(how) {
       read = how;

@@ -2,18 +2,28 @@
 
 export type Tally = {
   /** By status; `broken`: connections that ended without an answer; `silent`: refusals (429, 503) without Retry-After. */
-  counts: Record<string, number>;
+  counts: Counts;
+  /** The same for each second since the start. */
+  seconds: Counts[];
   /** Of answers 201, ms. */
   accepted_ms: Percentiles;
 };
 
+export type Counts = Record<string, number>;
+
 export type Percentiles = { count: number; p50: number; p90: number; p99: number; max: number };
 
 export function createTally() {
-  const counts: Record<string, number> = {};
+  const began_ms = performance.now();
+  const counts: Counts = {};
+  const seconds: Counts[] = [];
   const accepted: number[] = [];
   const count = (what: string) => {
     counts[what] = (counts[what] ?? 0) + 1;
+    const second = Math.floor((performance.now() - began_ms) / 1_000);
+    while (seconds.length <= second) seconds.push({});
+    const of_second = seconds[second] as Counts;
+    of_second[what] = (of_second[what] ?? 0) + 1;
   };
   return {
     answered({ status, retry_after }: { status: number; retry_after: boolean }, taken_ms: number) {
@@ -22,7 +32,22 @@ export function createTally() {
       if ((status === 503 || status === 429) && !retry_after) count('silent');
     },
     broken: () => count('broken'),
-    read: (): Tally => ({ counts: { ...counts }, accepted_ms: percentiles(accepted) }),
+    read: (): Tally => ({ counts: { ...counts }, seconds, accepted_ms: percentiles(accepted) }),
+  };
+}
+
+/** Added up, what happened in the same second together. */
+export function addTallies(tallies: readonly Tally[]): Pick<Tally, 'counts' | 'seconds'> {
+  const sum = (all: readonly Counts[]): Counts => {
+    const total: Counts = {};
+    for (const of of all)
+      for (const [what, count] of Object.entries(of)) total[what] = (total[what] ?? 0) + count;
+    return total;
+  };
+  const length = Math.max(...tallies.map(({ seconds }) => seconds.length));
+  return {
+    counts: sum(tallies.map(({ counts }) => counts)),
+    seconds: Array.from({ length }, (_, i) => sum(tallies.map(({ seconds }) => seconds[i] ?? {}))),
   };
 }
 
