@@ -4,6 +4,7 @@ import { checkout, replay, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import { byAutocannon, omission } from './autocannon.ts';
 import { latency } from './latency.ts';
+import { expiry } from './long/expiry.ts';
 import { mixed } from './mixed.ts';
 import { memory } from './scale-memory.ts';
 import { scaleReservations } from './scale-reservations.ts';
@@ -27,4 +28,4 @@ export const SCENARIOS: readonly Scenario[] = [
   ...againstBaselines,
 ];
 
-export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory];
+export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory, expiry];

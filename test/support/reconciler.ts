@@ -106,8 +106,9 @@ function rigOf(deps: FollowDeps, sale_no: number, skus: readonly string[]): Rig 
     throw new Error(`the sale does not settle: ${(await sale()).fenced_reason}`);
   };
   const on = (connection: Redis): Pick<Rig, 'reserve' | 'reserveBlind'> => ({
-    reserve: async (requests, { epoch } = {}) => take(connection, await sale(), skus, requests, epoch),
-    reserveBlind: (row, requests) => take(connection, row, skus, requests),
+    reserve: async (requests, { epoch } = {}) =>
+      reserveBlind(connection, await sale(), skus, requests, epoch),
+    reserveBlind: (row, requests) => reserveBlind(connection, row, skus, requests),
   });
   return {
     sale_no,
@@ -126,7 +127,8 @@ function rigOf(deps: FollowDeps, sale_no: number, skus: readonly string[]): Rig 
   };
 }
 
-async function take(
+/** Takes stock as an engine does, with the sale's row as given. `skus`: those of the sale, in their order. */
+export async function reserveBlind(
   redis: Redis,
   sale: FollowedSale,
   skus: readonly string[],
