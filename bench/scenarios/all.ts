@@ -5,6 +5,8 @@ import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import { byAutocannon, omission } from './autocannon.ts';
 import { latency } from './latency.ts';
 import { expiry } from './long/expiry.ts';
+import { outage } from './long/outage.ts';
+import { rss } from './long/rss.ts';
 import { mixed } from './mixed.ts';
 import { memory } from './scale-memory.ts';
 import { scaleReservations } from './scale-reservations.ts';
@@ -28,4 +30,4 @@ export const SCENARIOS: readonly Scenario[] = [
   ...againstBaselines,
 ];
 
-export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory, expiry];
+export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory, expiry, outage, rss];
