@@ -9,7 +9,9 @@ import { auditOrders } from '../../ledger/audit.ts';
 import { sealBatch } from '../../ledger/movements/seal-batch.ts';
 import { expireDue } from '../../ledger/orders/expire-due.ts';
 import { wantRebuild } from '../../ledger/rebuild/begin-rebuild.ts';
+import { setGate } from '../../ledger/sales/set-gate.ts';
 import { bucketKey, saleKeys } from '../../lua/keys.ts';
+import { gate } from '../../lua/scripts.ts';
 import { connect } from '../../lua/testing/sale.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { interruptible } from '../../test/sequences/interrupt.ts';
@@ -171,3 +173,27 @@ for (const lost of [false, true]) {
     throw new Error('it never came to its end');
   });
 }
+
+test('a gate that is shut at any moment of a rebuild is shut when the sale is open again', async () => {
+  for (let after_calls = 1; after_calls < CALLS_MAX; after_calls += EVERY) {
+    const { sale } = await prepared(false);
+    const first = interruptible({ db, redis });
+    first.arm({ kind: 'pause', after_calls, when: 'before' });
+    const running = rebuildWith(sale, first);
+    const over = running.then(() => false);
+    if (!(await Promise.race([first.paused().then(() => true), over]))) {
+      expect(after_calls).toBeGreaterThan(30);
+      return;
+    }
+    const row = await sale.sale();
+    const shut = await setGate(db, row.tenant, 'sale', 'pause');
+    if (shut.kind !== 'set') throw new Error(shut.kind);
+    // Taken by the old memory, or refused; nobody sends it again.
+    await gate(redis, placeOf(row), shut);
+    first.wake();
+    // The connection that stood still may be gone: the next attempt.
+    await running.catch(() => rebuildWith(sale, sale.deps));
+    expect((await sale.reserve([{}])).statuses).toBe('p');
+  }
+  throw new Error('it never came to its end');
+});
