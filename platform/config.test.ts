@@ -67,6 +67,8 @@ describe('the configuration', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/33'],
     ['TRUSTED_PROXIES', '10.0.0.1,proxy.local'],
     ['RECONCILER_PORT', 'x'],
+    ['RECONCILER_NICE', '20'],
+    ['RECONCILER_NICE', '-1'],
     ['SANDBOX_PORT', '-3'],
     ['DEMO_SALE', 'a sale'],
     ['LOCAL_STACK', 'yes'],

@@ -26,6 +26,7 @@ import {
   url,
   words,
 } from './env.ts';
+import { NICE_MAX } from './give-way.ts';
 
 export { ConfigError, type Network };
 
@@ -61,6 +62,8 @@ export type Config = ProviderConfig & {
   /** Whose X-Forwarded-For counts. */
   trusted_proxies: readonly Network[];
   reconciler_port: number;
+  /** How much the reconciler lets others on its machine go first, 0 to 19. */
+  reconciler_nice: number;
   sandbox_port: number;
   sandbox_dir: string;
   /** How long stream entries are kept after the ledger has ingested them, ms. */
@@ -134,6 +137,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     connection_limit_ip: rate(env, 'CONNECTION_LIMIT_IP', local_stack ? 0 : 1_000),
     trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
+    reconciler_nice: count(env, 'RECONCILER_NICE', local_stack ? 5 : 0, NICE_MAX, 0),
     sandbox_port,
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),

@@ -145,12 +145,12 @@ export function name(env: NodeJS.ProcessEnv, key: string): string | undefined {
   return text;
 }
 
-export function count(env: NodeJS.ProcessEnv, key: string, fallback: number, max: number): number {
+export function count(env: NodeJS.ProcessEnv, key: string, fallback: number, max: number, min = 1): number {
   const text = env[key];
   if (!text) return fallback;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > max)
-    throw new ConfigError(`${key} must be a whole number from 1 to ${max} (it is "${text}")`);
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  if (value < min || value > max)
+    throw new ConfigError(`${key} must be a whole number from ${min} to ${max} (it is "${text}")`);
   return value;
 }
 

@@ -3,6 +3,7 @@ import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
 import { checkChosen } from '../platform/config-providers.ts';
+import { giveWay } from '../platform/give-way.ts';
 import { createLog } from '../platform/log.ts';
 import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
@@ -29,6 +30,7 @@ const DRAIN_MS_MAX = 8_000;
 async function main(): Promise<void> {
   const config = required(loadConfig(process.env), 'redis_url', 'database_url');
   checkChosen(config);
+  giveWay(config.reconciler_nice);
   const log = createLog({ level: config.log_level, service: 'reconciler' });
   const registry = createRegistry();
   const { database_url: url } = config;
