@@ -8,7 +8,7 @@ import { fillNaively, whatIsWrongNaively } from './naive-redis.ts';
 type Stock = { qty: number; limit: number };
 
 /** Rows a unit: enough for every run. */
-const UNITS = 300_000;
+const UNITS = 1_000_000;
 
 /** One SKU of it, the first. */
 export async function fillBaseline(

@@ -4,6 +4,7 @@ import { fillBaseline, whatIsWrong } from '../baselines/books.ts';
 import { type Rival, startRival } from '../lab/rival.ts';
 import { bodiesFile, run } from './load.ts';
 import type { Lab, Scenario } from './scenario.ts';
+import type { Figure } from './stand.ts';
 
 const PLENTY = 100_000_000;
 const LIMIT = 1_000;
@@ -47,12 +48,7 @@ export const againstBaselines: readonly Scenario[] = BASELINES.map((name) => ({
         if (measured.not_2xx > 0) refused.push(`${name} refused ${measured.not_2xx} of ${measured.requests}`);
         return measured;
       },
-      figures: () =>
-        Promise.resolve(
-          usesPostgres(name)
-            ? [{ what: `pool that was best for ${name}`, value: pool_size, unit: 'connections' }]
-            : [],
-        ),
+      figures: () => Promise.resolve(pool_size ? [poolFigure(lab, name, pool_size)] : []),
       async audit() {
         await rival.close();
         const wrong = await whatIsWrong(lab.world, name, theirs, stock);
@@ -62,14 +58,19 @@ export const againstBaselines: readonly Scenario[] = BASELINES.map((name) => ({
   },
 }));
 
+function poolFigure(lab: Lab, name: Baseline, pool_size: number): Figure {
+  const how = lab.quick ? 'not searched for' : 'the best of those tried';
+  return { what: `${name}: pool, ${how}`, value: pool_size, unit: 'connections' };
+}
+
 /** Where nothing is searched for. */
 const POOL_SIZE_QUICK = 8;
 
-/** With the pool that is best for it, by a short run of each. */
-async function best(lab: Lab, name: Baseline, bodies: string): Promise<{ rival: Rival; pool_size: number }> {
+/** With the pool that is best for it, by a short run of each; without a pool where it has none. */
+async function best(lab: Lab, name: Baseline, bodies: string): Promise<{ rival: Rival; pool_size?: number }> {
+  if (!usesPostgres(name)) return { rival: await startRival(lab.world, name, 1) };
   let winner = { pool_size: POOL_SIZE_QUICK, rate: 0 };
-  const searched = usesPostgres(name) && !lab.quick;
-  for (const pool_size of searched ? POOL_SIZES : []) {
+  for (const pool_size of lab.quick ? [] : POOL_SIZES) {
     const rival = await startRival(lab.world, name, pool_size);
     const seconds = Math.min(2, lab.seconds);
     await run(lab, rival.spot, bodies, { seconds: 1 });
