@@ -33,17 +33,20 @@
 -- @include lib/entry
 -- @include lib/stock
 
+local slice = string.sub
 local record_key, available_key, held_key, buyers_key, stream_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local first_bucket = 6
 local epoch, first_day, not_after_ms = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local hashes, answers, payloads, batch = ARGV[5], ARGV[6], ARGV[7], cmsgpack.unpack(ARGV[8])
 local skus, lines, answer_lengths, payload_lengths = batch[1], batch[2], batch[3], batch[4]
 
-local ids, buyers = {}, {}
-for i = 1, #answer_lengths do
+-- A list made with as many elements as it will have: one that grows is searched through each time.
+local requests = #answer_lengths
+local ids, buyers = { unpack(answer_lengths) }, { unpack(answer_lengths) }
+for i = 1, requests do
   local first = 48 * i - 47
-  ids[i] = string.sub(hashes, first, first + 15)
-  buyers[i] = string.sub(hashes, first + 32, first + 47)
+  ids[i] = slice(hashes, first, first + 15)
+  buyers[i] = slice(hashes, first + 32, first + 47)
 end
 
 local record = read_record(record_key)
@@ -58,13 +61,13 @@ if off_clock then
 end
 local now, today, bucket_today = days.now, days.today, days.bucket_of(days.today)
 
--- Known orders, day by day. known[i] is the record of request i, known_day[i] the day it lies in.
-local known, known_day = {}, {}
-for day = today, days.oldest, -1 do
+-- Known orders, day by day. known[i] is the record of request i, known_day[i] the day it lies in if not today.
+local known, known_day = redis.call('HMGET', bucket_today, unpack(ids)), {}
+for day = today - 1, days.oldest, -1 do
   local bucket = days.bucket_of(day)
-  if day == today or redis.call('EXISTS', bucket) == 1 then
+  if redis.call('EXISTS', bucket) == 1 then
     local found = redis.call('HMGET', bucket, unpack(ids))
-    for i = 1, #ids do
+    for i = 1, requests do
       if found[i] then
         known[i], known_day[i] = found[i], day
       end
@@ -73,13 +76,9 @@ for day = today, days.oldest, -1 do
 end
 
 local limit = tonumber(record.limit)
+-- Units that the buyer of request i had before this batch, and what buyers have who got some in it.
+local owned_before = limit > 0 and redis.call('HMGET', buyers_key, unpack(buyers))
 local owned = {}
-if limit > 0 then
-  local counts = redis.call('HMGET', buyers_key, unpack(buyers))
-  for i = 1, #buyers do
-    owned[buyers[i]] = tonumber(counts[i] or 0)
-  end
-end
 local available, available_before = read_counters(available_key, skus), {}
 local held_before = read_counters(held_key, skus)
 for sku = 1, #skus do
@@ -153,14 +152,14 @@ end
 
 local stamp = struct.pack('>I6I4', now, tonumber(record.hold_ms))
 local closed = gate_status()
-local statuses, extras = {}, {}
+local statuses, extras = { unpack(answer_lengths) }, {}
 -- taken counts the requests accepted: asking a table for its length searches it.
 local taken, taken_records, taken_buyers, taken_here = 0, {}, {}, {}
 -- Payloads of neighbours that are taken go into the entry in one piece.
 local taken_payloads, run_from, run_to = {}, 1, 0
 local at, answer_at, payload_at = 1, 1, 1
-for i, id in ipairs(ids) do
-  local first, last = at + 1, at + 2 * lines[at]
+for i = 1, requests do
+  local id, first, last = ids[i], at + 1, at + 2 * lines[at]
   local answer_next, payload_next = answer_at + answer_lengths[i], payload_at + payload_lengths[i]
   local stored = known[i] or taken_here[id]
   local status, extra
@@ -179,22 +178,23 @@ for i, id in ipairs(ids) do
     status = closed
   else
     local buyer = buyers[i]
-    status, extra = take(first, last, owned[buyer])
+    local units = limit > 0 and (owned[buyer] or tonumber(owned_before[i] or 0))
+    status, extra = take(first, last, units)
     if status == 'a' and answer_lengths[i] == 0 then
       put_back(first, last)
       status, extra = 'w', nil
     elseif status == 'a' then
       -- Fingerprint and buyer stand next to each other in the record as in the batch.
-      local value = string.sub(hashes, 48 * i - 31, 48 * i) .. stamp .. string.sub(answers, answer_at, answer_next - 1)
+      local value = slice(hashes, 48 * i - 31, 48 * i) .. stamp .. slice(answers, answer_at, answer_next - 1)
       taken = taken + 1
       taken_here[id] = value
       taken_records[2 * taken - 1], taken_records[2 * taken] = id, value
       if limit > 0 then
-        owned[buyer] = owned[buyer] + extra
+        owned[buyer] = units + extra
         taken_buyers[taken] = buyer
       end
       if run_to ~= payload_at - 1 then
-        taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
+        taken_payloads[#taken_payloads + 1] = slice(payloads, run_from, run_to)
         run_from = payload_at
       end
       run_to = payload_next - 1
@@ -222,13 +222,14 @@ if taken > 0 then
     end
   end
   local counters = {}
-  for i, buyer in ipairs(taken_buyers) do
+  for i = 1, #taken_buyers do
+    local buyer = taken_buyers[i]
     counters[2 * i - 1], counters[2 * i] = buyer, integer_text(owned[buyer])
   end
   -- All of them in one piece stay as they are: Lua hashes every byte of a string that it makes.
   local orders = payloads
   if #taken_payloads > 0 or run_to - run_from + 1 < #payloads then
-    taken_payloads[#taken_payloads + 1] = string.sub(payloads, run_from, run_to)
+    taken_payloads[#taken_payloads + 1] = slice(payloads, run_from, run_to)
     orders = table.concat(taken_payloads)
   end
   -- Everything has been checked: from here on there are only writes, and the first is the entry.
@@ -243,10 +244,10 @@ if taken > 0 then
   if #counters > 0 then
     redis.call('HSET', buyers_key, unpack(counters))
   end
-  redis.call('HSET', record_key, 'seq', string.format('%.0f', seq), 'earliest_ms', string.format('%.0f', earliest))
+  redis.call('HSET', record_key, 'seq', string.format('%d', seq), 'earliest_ms', string.format('%d', earliest))
 end
 
 return {
-  'done', string.format('%.0f', now), tostring(today), record.hold_ms, string.format('%.0f', earliest),
+  'done', string.format('%d', now), tostring(today), record.hold_ms, string.format('%d', earliest),
   record.limit, table.concat(statuses), extras,
 }

@@ -14,12 +14,12 @@ local function bucket_days(record, first_bucket, first_day)
     return KEYS[first_bucket + day - first_day]
   end
   if not bucket_of(today) or not bucket_of(oldest) then
-    return nil, { 'refused', 'clock', record.epoch, record.generation, string.format('%.0f', now) }
+    return nil, { 'refused', 'clock', record.epoch, record.generation, string.format('%d', now) }
   end
   return { now = now, today = today, oldest = oldest, bucket_of = bucket_of }
 end
 
 -- Sets when a bucket written to for the first time goes away.
 local function bound_bucket(bucket, today)
-  redis.call('PEXPIREAT', bucket, string.format('%.0f', (today + RECORD_TTL_DAYS) * DAY_MS), 'NX')
+  redis.call('PEXPIREAT', bucket, string.format('%d', (today + RECORD_TTL_DAYS) * DAY_MS), 'NX')
 end

@@ -5,7 +5,7 @@
 -- what is available and held after the entry.
 local function append_entry(stream_key, record, verb, header, orders)
   local seq = tonumber(record.seq) + 1
-  local id = string.format('%.0f-0', seq)
+  local id = string.format('%d-0', seq)
   if orders then
     redis.call('XADD', stream_key, id, 'v', verb, 'h', cmsgpack.pack(header), 'o', orders)
   else

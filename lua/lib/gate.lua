@@ -7,7 +7,7 @@ local function set_gate(record_key, stream_key, record, version, gate)
   local seq = append_entry(stream_key, record, 'gate', {
     at = now_ms(), n = tonumber(record.applied_n), sku = {}, av = {}, he = {}, gate = gate, version = version,
   })
-  redis.call('HSET', record_key, 'seq', string.format('%.0f', seq),
-    'gate', gate, 'gate_version', string.format('%.0f', version))
+  redis.call('HSET', record_key, 'seq', string.format('%d', seq),
+    'gate', gate, 'gate_version', string.format('%d', version))
   return true
 end

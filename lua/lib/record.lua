@@ -6,8 +6,8 @@ local RECORD_FIELDS = {
 local function read_record(record_key)
   local values = redis.call('HMGET', record_key, unpack(RECORD_FIELDS))
   local record = {}
-  for i, field in ipairs(RECORD_FIELDS) do
-    record[field] = values[i] or nil
+  for i = 1, #RECORD_FIELDS do
+    record[RECORD_FIELDS[i]] = values[i] or nil
   end
   return record
 end
