@@ -100,7 +100,7 @@ function decodeLines(flat: unknown): PricedLine[] {
     throw new Error('order payload without lines');
   const lines: PricedLine[] = [];
   for (let i = 0; i < flat.length; i += 3) {
-    const [sku, qty, unit_price] = flat.slice(i, i + 3);
+    const [sku, qty, unit_price] = [flat[i], flat[i + 1], flat[i + 2]];
     if (typeof sku !== 'string' || !(qty >= 1) || !(unit_price >= 0))
       throw new Error('order payload with a bad line');
     lines.push({ sku, qty, unit_price });

@@ -1,8 +1,8 @@
 /** How much of the stream one transaction takes. */
 import type { StreamEntry } from '../../lua/entries.ts';
 
-/** Orders of one transaction, unless a single entry has more: enough for bulk statements, soon over. */
-export const CHUNK_ORDERS_MAX = 512;
+/** Orders of one transaction, unless a single entry has more: enough that what each transaction costs counts for little, soon over. */
+export const CHUNK_ORDERS_MAX = 2_048;
 
 /** The first entries that make a chunk; at least one. */
 export function firstOrders(entries: readonly StreamEntry[]): readonly StreamEntry[] {

@@ -21,6 +21,7 @@ import { createTurns, type Turns } from '../turns.ts';
 import { loadSale } from '../verify/load-sale.ts';
 import { verifySale } from '../verify/verify-sale.ts';
 import { CHUNK_ORDERS_MAX, firstOrders } from './first-orders.ts';
+import { createReadAhead, type Look } from './read-ahead.ts';
 import { type EnqueueAuthorize, writeChunk } from './write-chunk.ts';
 
 export type FollowDeps = {
@@ -53,6 +54,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   /** The ledger's row as last read or written by us; undefined: read it again. */
   let sale: FollowedSale | undefined;
   let count = READ_ENTRIES_MIN;
+  const ahead = createReadAhead((of, after_seq) => readChunk(redis, placeOf(of), { after_seq, count }));
 
   async function step(): Promise<StepResult> {
     try {
@@ -62,6 +64,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     } catch (error) {
       const before = sale;
       sale = undefined;
+      ahead.forget();
       // Whatever comes after may have piled up.
       count = READ_ENTRIES_MIN;
       state.behind_since_ms ??= Date.now();
@@ -105,9 +108,9 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     return 'more';
   }
 
-  async function read(current: FollowedSale): Promise<Awaited<ReturnType<typeof readChunk>> | 'undecodable'> {
+  async function read(current: FollowedSale): Promise<Look | 'undecodable'> {
     try {
-      return await readChunk(redis, placeOf(current), { after_seq: current.seq, count });
+      return await ahead.next(current);
     } catch (error) {
       if (!(error instanceof UndecodableEntry)) throw error;
       return 'undecodable';
@@ -124,6 +127,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       current.sealed_n = (await followedSale(db, saleNo)).sealed_n;
       if (last.applied_n > current.sealed_n) return fenced(current, 'movements_mismatch');
     }
+    ahead.prepare(current, chunk, last.seq);
     const done = metrics.ingestSeconds.startTimer();
     const { grace_ms, enqueueAuthorize } = deps;
     const plan = await writeChunk(db, { sale: current, entries, now_ms, grace_ms, enqueueAuthorize });
@@ -203,6 +207,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
 
   const lookAgain = () => {
     sale = undefined;
+    ahead.forget();
   };
   return { step, lookAgain, state };
 }

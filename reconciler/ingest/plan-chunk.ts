@@ -189,10 +189,23 @@ function newOrder(
 ): NewOrder {
   const hold_ms = order.expires_at_ms - order.reserved_at_ms;
   const left_ms = order.expires_at_ms - context.now_ms;
+  // Field by field: spreading costs as much as planning does.
   return {
-    ...order,
+    order_id: order.order_id,
     state,
     cause: state === 'rejected' ? 'did_not_fit' : order.road,
+    buyer: order.buyer,
+    buyer_hash: order.buyer_hash,
+    fingerprint: order.fingerprint,
+    road: order.road,
+    amounts: order.amounts,
+    lines: order.lines,
+    payment_method: order.payment_method,
+    shipping_address: order.shipping_address,
+    contact: order.contact,
+    limit_units: order.limit_units,
+    reserved_at_ms: order.reserved_at_ms,
+    expires_at_ms: order.expires_at_ms,
     left_ms: Math.max(left_ms, Math.min(hold_ms, context.grace_ms)),
     seq,
   };

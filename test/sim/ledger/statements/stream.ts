@@ -1,5 +1,5 @@
 /** Statements of ledger/stream, ledger/movements and ledger/heartbeat.ts. Names and parameters are theirs. */
-import type { OrderState } from '../../../../domain/order-machine.ts';
+import type { NewOrder } from '../../../../ledger/stream/insert-orders.ts';
 import type {
   CursorRow,
   HeartbeatRow,
@@ -161,66 +161,35 @@ const stream: Record<string, Statement> = {
     for (const { sku } of stockRows(scope, no, skus)) scope.lock('skus', skuKey(no, sku));
     return stockRows(scope, no, skus);
   },
+  transaction_clock: (scope) => [{ now_us: scope.now_ms * 1_000 }],
   insert_orders: (scope, values: readonly unknown[]) => {
-    const [sale_no, tenant, currency] = values as [number, string, string];
-    const columns = values.slice(3) as unknown[][];
-    const made = columns[0].map((_id, i) => columns.map((column) => column[i]));
-    made.sort((a, b) => byText(a[0] as string, b[0] as string));
-    for (const row of made) {
-      const [id, buyer, buyer_hash, fingerprint, state, road, , discount, shipping, tax, total] = row as [
-        ...[
-          string,
-          string,
-          Buffer,
-          Buffer,
-          OrderState,
-          OrderRow['road'],
-          number,
-          number,
-          number,
-          number,
-          number,
-        ],
-      ];
-      const [reserved_at, first_expires_at, left_ms, method, , contact, limit_units, seq, cause] = row.slice(
-        11,
-      ) as [...[number, number, number, string | null, string | null, string | null, number, number, string]];
+    const [sale, now_ms, orders] = values as [
+      Pick<SaleRow, 'sale_no' | 'tenant' | 'currency'>,
+      number,
+      NewOrder[],
+    ];
+    for (const made of [...orders].sort((a, b) => byText(a.order_id, b.order_id))) {
+      const { order_id: id, buyer, buyer_hash, fingerprint, state, road, limit_units, seq, cause } = made;
+      const { discount, shipping, tax, total } = made.amounts;
       const order: OrderRow = {
-        ...{
-          id,
-          sale_no,
-          tenant,
-          buyer,
-          buyer_hash,
-          fingerprint,
-          state,
-          road,
-          currency,
-          discount,
-          shipping,
-          tax,
-          total,
-          reserved_at,
-        },
-        ...{ first_expires_at, expires_at: scope.now_ms + left_ms, extended: false, limit_units, seq, cause },
+        ...{ id, sale_no: sale.sale_no, tenant: sale.tenant, buyer, buyer_hash, fingerprint, state, road },
+        ...{ currency: sale.currency, discount, shipping, tax, total },
+        ...{ reserved_at: made.reserved_at_ms, first_expires_at: made.expires_at_ms },
+        ...{ expires_at: now_ms + Math.ceil(made.left_ms), extended: false, limit_units, seq, cause },
         ...{ updated_at: scope.now_ms, restock: false, actor: state === 'reserved' ? 'buyer' : 'reconciler' },
-        payment_method: method === null ? null : JSON.parse(method),
-        contact: contact === null ? null : JSON.parse(contact),
+        ...{ payment_method: made.payment_method, contact: made.contact },
       };
       if (!scope.insert('orders', id, order)) throw sqlError('23505', `order ${id} is there`, 'orders_pkey');
       addEvent(scope, { order_id: id, from_state: null, to_state: state, cause, actor: order.actor });
     }
-    return made.length;
+    return orders.length;
   },
-  insert_order_items: (scope, values: readonly unknown[]) => {
-    const [ids, lines, skus, qtys, prices] = values as [string[], number[], string[], number[], number[]];
-    const items = new Map<string, ItemRow[]>();
-    ids.forEach((id, i) => {
-      const line = { line: lines[i], sku: skus[i], qty: qtys[i], unit_price: prices[i] };
-      items.set(id, [...(items.get(id) ?? []), line]);
-    });
-    for (const [order_id, list] of items) scope.insert('order_items', order_id, { order_id, items: list });
-    return ids.length;
+  insert_order_items: (scope, [orders]: readonly [readonly NewOrder[]]) => {
+    for (const { order_id, lines } of orders) {
+      const items: ItemRow[] = lines.map((line, i) => ({ line: i + 1, ...line }));
+      scope.insert('order_items', order_id, { order_id, items });
+    }
+    return orders.reduce((sum, { lines }) => sum + lines.length, 0);
   },
   insert_movements: (scope, values: readonly unknown[]) => {
     const [sale_no, ids, skus, available, held, hashes, units, causes] = values as [
