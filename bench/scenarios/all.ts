@@ -1,8 +1,9 @@
 /** The scenarios and the stands in the order in which they run. */
 import { againstBaselines } from './against-baselines.ts';
-import { checkout, replay, soldOut } from './against-echo.ts';
+import { checkout, replay, sellOut, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import { byAutocannon, omission } from './autocannon.ts';
+import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { expiry } from './long/expiry.ts';
 import { outage } from './long/outage.ts';
@@ -11,12 +12,14 @@ import { mixed } from './mixed.ts';
 import { memory } from './scale-memory.ts';
 import { scaleReservations } from './scale-reservations.ts';
 import { scaleSkus } from './scale-skus.ts';
+import { scaleSkusHttp } from './scale-skus-http.ts';
 import type { Scenario } from './scenario.ts';
 import type { Stand } from './stand.ts';
 import { threeSku } from './three-sku.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   checkout,
+  sellOut,
   soldOut,
   replay,
   threeSku,
@@ -30,4 +33,13 @@ export const SCENARIOS: readonly Scenario[] = [
   ...againstBaselines,
 ];
 
-export const STANDS: readonly Stand[] = [scaleSkus, scaleReservations, memory, expiry, outage, rss];
+export const STANDS: readonly Stand[] = [
+  ingest,
+  scaleSkus,
+  scaleSkusHttp,
+  scaleReservations,
+  memory,
+  expiry,
+  outage,
+  rss,
+];

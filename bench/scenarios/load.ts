@@ -12,12 +12,15 @@ let runs = 0;
 /** A prefix for the keys of one run; a process makes each once. */
 export const newKeys = (): string => `bench-${process.pid}-${runs++}`;
 
-/** Bodies of one unit of each of `lines` SKUs, taken from `skus` of them in turn. A file, one a line. */
-export function bodiesFile(lab: Lab, sale_id: string, skus = 1, lines = 1): string {
+/** Bodies of one unit of each of `lines` SKUs, taken from `skus` of them in turn, each `apart` from the one before. A file, one a line. */
+export function bodiesFile(lab: Lab, sale_id: string, skus = 1, lines = 1, apart = 1): string {
   const bodies = Array.from({ length: skus }, (_, i) =>
     JSON.stringify({
       sale_id,
-      items: Array.from({ length: lines }, (__, line) => ({ sku: skuName((i + line) % skus), qty: 1 })),
+      items: Array.from({ length: lines }, (__, line) => ({
+        sku: skuName(((i + line) % skus) * apart),
+        qty: 1,
+      })),
       payment_method: { type: 'card', token: 'pm_ok' },
       shipping_address: {
         ...{ name: 'Bench Buyer', line1: '1 Main St', city: 'Springfield' },
