@@ -73,7 +73,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('runs programs that the build makes', () => {
-    const programs = ours.map(([, { command = [] }]) => command[1] as string);
+    const programs = ours.map(([, { command = [] }]) => command.at(-1) as string);
     expect(programs).toHaveLength(4);
     const sources = programs.map((program) => program.replace(/^dist\/(.*)\.js$/, '$1.ts'));
     expect(sources.filter((source) => !existsSync(project + source))).toEqual([]);

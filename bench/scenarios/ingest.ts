@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { RECONCILER_NODE_OPTIONS } from '../../platform/local/node-options.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
 import { copyFiles, type RowCounts, writeFiles } from '../ingest/copy.ts';
@@ -153,7 +154,8 @@ function lineOf(run: Run, orders: number): string {
 
 async function startWorker(): Promise<ChildProcess> {
   const worker = fork(fileURLToPath(new URL('../ingest/worker.ts', import.meta.url)), {
-    execArgv: ['--import', 'tsx'],
+    // As the reconciler itself is started.
+    execArgv: ['--import', 'tsx', ...RECONCILER_NODE_OPTIONS],
   });
   await Promise.race([once(worker, 'message'), ended(worker)]);
   return worker;

@@ -9,6 +9,8 @@ export type NodeProcessOptions = {
   name: string;
   /** Its main file below dist/, such as `engine/main.js`. */
   main: string;
+  /** Options of Node itself. */
+  node_options?: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
   log_file: string;
   on_spawn: (pid: number) => void;
@@ -25,7 +27,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Run
     throw new Error(`${options.name} is not built: ${file} is missing. Run npm run build`);
   const server = spawnServer({
     command: process.execPath,
-    args: ['--enable-source-maps', file],
+    args: ['--enable-source-maps', ...(options.node_options ?? []), file],
     env: options.env,
     log_file: options.log_file,
     ipc: true,

@@ -9,6 +9,7 @@ import { checkRedis, type RedisDurability } from '../redis-check.ts';
 import { type Demo, presentDemo } from './demo-sale.ts';
 import { type Kept, keepRunning, type Running } from './keep-running.ts';
 import { freshLog } from './logs.ts';
+import { RECONCILER_NODE_OPTIONS } from './node-options.ts';
 import { startNodeProcess } from './node-process.ts';
 import { freePort } from './ports.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -205,6 +206,7 @@ export function localStack({ settings, state, record, say }: StackParts): LocalS
       const options = {
         name,
         main,
+        ...(name === 'reconciler' && { node_options: RECONCILER_NODE_OPTIONS }),
         env: { ...env, ...more },
         log_file: freshLog(logs, name),
         on_spawn,
