@@ -1,5 +1,5 @@
 /** Every statement that the simulated ledger knows. */
-import { jobStatements, unnamedStatements } from './jobs.ts';
+import { jobStatements } from './jobs.ts';
 import { orderStatements } from './orders.ts';
 import { paymentStatements } from './payments.ts';
 import { rebuildStatements, unnamedRebuildStatements } from './rebuild.ts';
@@ -13,4 +13,4 @@ export const STATEMENTS = {
   ...rebuildStatements,
 };
 
-export const UNNAMED = [...unnamedStatements, ...unnamedRebuildStatements];
+export const UNNAMED = unnamedRebuildStatements;

@@ -83,6 +83,7 @@ export const jobStatements: Record<string, Statement> = {
   jobs_waiting: (scope, [name]: readonly string[]) => [
     { waiting: scope.all<JobRow>('jobs').filter((job) => job.name === name && isOpen(job)).length },
   ],
+  insert_jobs: insert,
   saga_notify: (scope, [payload]: readonly string[]) => {
     scope.notify(payload);
     return [{}];
@@ -90,8 +91,3 @@ export const jobStatements: Record<string, Statement> = {
 };
 
 const isOpen = (job: JobRow) => job.state !== 'completed' && job.state !== 'failed';
-
-/** Statements that have no name: by a part of their text. */
-export const unnamedStatements: readonly (readonly [part: string, run: Statement])[] = [
-  ['INSERT INTO pgboss.job', insert],
-];
