@@ -48,6 +48,12 @@ export const ADMIT_REFUSALS_PER_MS = 4;
 /** ... but each after so long at most, ms. */
 export const ADMIT_HELD_MS_MAX = 1_000;
 
+/**
+ * A body may take so long to come, and an answer so long without a part of it being taken, ms. Less than the 8 s after which the
+ * server library begins to close, all of them at once (engine/load/patience.ts).
+ */
+export const STILL_MS_MAX = 7_000;
+
 /** How long a reservation request may wait before a batch carrying it takes nothing (`not_after`), ms. */
 export const RESERVE_DEADLINE_MS = 5_000;
 

@@ -6,8 +6,9 @@
 import uWS, { type HttpRequest, type HttpResponse, type WebSocket } from 'uWebSockets.js';
 import { randomBytes } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import { BODY_BYTES_MAX } from '../domain/limits.ts';
+import { BODY_BYTES_MAX, STILL_MS_MAX } from '../domain/limits.ts';
 import type { Admitted, Endpoint, LiveEndpoint, Method } from './endpoint.ts';
+import { createPatience } from './load/patience.ts';
 import { isRefusal, PROBLEM_TYPE, problemBody, type Refusal, type Reply, refuse, statusOf } from './reply.ts';
 import { createRequestIds, emptyHead, framingFault, type Head, takeHeader } from './request.ts';
 
@@ -77,6 +78,13 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { guard } = options;
   let under_way = 0;
   let draining = false;
+  /** With those whose body or whose taking of an answer is slow. */
+  const patience = createPatience<Exchange>({
+    patience_ms: STILL_MS_MAX,
+    end: ({ res }) => void res.close(),
+  });
+  /** The last that began to read a body. Whether it was there at once is seen when the next one begins. */
+  let reading: Exchange | undefined;
 
   /** `params`: how many the path has, or -1 where no endpoint has matched. */
   function readHead(res: HttpResponse, req: HttpRequest, params: number, all = false): Head {
@@ -109,6 +117,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     under_way += 1;
     res.onAborted(() => {
       exchange.gone = true;
+      patience.done(exchange);
       // Its body will never be whole.
       if (exchange.state === 'reading') settle(exchange);
     });
@@ -163,7 +172,8 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     finish(exchange, options.refusalFor(error, exchange.head));
   }
 
-  function write({ res, head, close_after }: Exchange, reply: Reply): void {
+  function write(exchange: Exchange, reply: Reply): void {
+    const { res, head, close_after } = exchange;
     const refused = isRefusal(reply);
     const status = statusOf(reply);
     const body = refused ? problemBody(reply, head.request_id) : reply.body;
@@ -177,7 +187,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     if (status === 204 || status === 304) endBodiless(res, undefined, close);
     else if (head.method === 'HEAD') endBodiless(res, Buffer.byteLength(body), close);
     else if (close || body.length <= WHOLE_BYTES_MAX) res.end(body, close);
-    else sendAsTaken(res, typeof body === 'string' ? Buffer.from(body) : body);
+    else sendAsTaken(exchange, typeof body === 'string' ? Buffer.from(body) : body);
   }
 
   /**
@@ -185,11 +195,15 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
    * once for each request that was sent on before, hundreds of them in one packet. Until all of it is out the request
    * counts as under way for the library, which then takes no other on this connection.
    */
-  function sendAsTaken(res: HttpResponse, body: Buffer): void {
-    const [, done] = res.tryEnd(body, body.length);
-    if (done) return;
+  function sendAsTaken(exchange: Exchange, body: Buffer): void {
+    const { res } = exchange;
+    const [, taken] = res.tryEnd(body, body.length);
+    if (taken) return;
+    patience.wait(exchange);
     res.onWritable((offset) => {
-      const [ok] = res.tryEnd(body.subarray(offset), body.length);
+      const [ok, done] = res.tryEnd(body.subarray(offset), body.length);
+      if (done) patience.done(exchange);
+      else patience.wait(exchange);
       return ok;
     });
   }
@@ -244,6 +258,8 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const chunks: Buffer[] = [];
     let size = 0;
     exchange.state = 'reading';
+    if (reading?.state === 'reading') patience.wait(reading);
+    reading = exchange;
     exchange.res.onData((chunk, is_last) => {
       if (exchange.state !== 'reading') return;
       size += chunk.byteLength;
@@ -253,6 +269,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
       if (too_long) exchange.close_after = true;
       if (!is_last && !too_long) return;
       exchange.state = 'working';
+      if (patience.count() > 0) patience.done(exchange);
       if (size > BODY_BYTES_MAX) {
         finish(exchange, refuse('payload_too_large'));
         return;
@@ -347,6 +364,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
     while (under_way > 0 && performance.now() < until_ms) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
+    patience.stop();
     app.close();
   }
 

@@ -82,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')('connections of one address', () =
     const refused = mine.find(({ said }) => said.startsWith('HTTP/1.1 429'));
     expect(refused?.said).toMatch(/Retry-After: 1/);
     expect(refused?.said).toContain('"code":"rate_limited"');
-    expect(mine.filter(({ out }) => out)).toHaveLength(4);
+    await expect.poll(() => mine.filter(({ out }) => out).length, { timeout: 10_000 }).toBe(4);
     const [another] = await many(1, '127.0.9.1', HEAD('X-Forwarded-For: 203.0.113.8\r\n'));
     await expect.poll(() => another?.said, { timeout: 10_000 }).toMatch(/^HTTP\/1\.1 404/);
 
