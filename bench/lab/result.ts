@@ -26,6 +26,8 @@ export type Side = {
   drain_s: Spread | undefined;
   /** Of a client with a schedule: how late it was itself. */
   late_p99_ms: Spread | undefined;
+  /** p99 counted from the sending instead of from when it was due. */
+  sent_p99_ms: Spread | undefined;
 };
 
 /** `not shown`: the client's ceiling stands between the ratio and what the bar asks for. */
@@ -68,13 +70,12 @@ export function resultOf(
   };
 }
 
-/** Where a client was the limit its side could have done more, and the ratio is a bound only: it must not say what it does not show. */
+/** A side whose client was the limit could have done better, and the ratio is a bound only: it must not say what it does not show. */
 function verdictOf(ratio: number, bar: Bar, metric: Metric, { a, b }: { a: Side; b: Side }): Verdict {
   const met = isMet(ratio, bar);
-  if (metric !== 'requests_per_s') return met ? 'met' : 'not met';
-  const favours = 'at_least' in bar ? { a, b } : { a: b, b: a };
-  if (met && favours.b.client_ceiling) return 'not shown';
-  if (!met && favours.a.client_ceiling) return 'not shown';
+  const ours_first = 'at_least' in bar === (metric === 'requests_per_s');
+  const [ours, theirs] = ours_first ? [a, b] : [b, a];
+  if ((met ? theirs : ours).client_ceiling) return 'not shown';
   return met ? 'met' : 'not met';
 }
 
@@ -98,6 +99,7 @@ function sideOf(what: string, runs: readonly Measurement[]): Side {
     client_ceiling: (client_idle?.median ?? 1) < CLIENT_IDLE_MIN,
     drain_s: spread(runs.flatMap(({ drain_s }) => drain_s ?? [])),
     late_p99_ms: spread(runs.flatMap(({ schedule }) => schedule?.late_p99_ms ?? [])),
+    sent_p99_ms: spread(runs.flatMap(({ schedule }) => schedule?.sent_p99_ms ?? [])),
   };
 }
 
@@ -129,7 +131,9 @@ export function lineOf(result: Result): string {
 }
 
 function lineOfSide(side: Side): string {
-  const late = side.late_p99_ms ? `, the client itself late by ${ms(side.late_p99_ms)}` : '';
+  const late = side.late_p99_ms
+    ? ` (${ms(side.sent_p99_ms)} from the sending, the client itself late by ${ms(side.late_p99_ms)})`
+    : '';
   const drained = side.drain_s ? `, in the ledger ${side.drain_s.median.toFixed(1)} s later` : '';
   const { offered, ...became } = side.counts ?? { offered: 0 };
   const counts = Object.entries(became).flatMap(([kind, n]) => (n > 0 ? [`${kind} ${n}`] : []));

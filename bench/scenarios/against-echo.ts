@@ -17,6 +17,33 @@ export const checkout: Scenario = {
   },
 };
 
+export const sellOut: Scenario = {
+  name: 'sell-out',
+  what: 'One hot SKU to its last unit and beyond: each run is a sale of its own that is sold out in the middle.',
+  ...{ a: 'a sale to its end', b: B },
+  async prepare(lab) {
+    const first = await lab.world.sale({ skus: 1, qty: PLENTY, limit: 1_000 });
+    const bodies = bodiesFile(lab, first);
+    await run(lab, lab.world.spot, bodies, { seconds: 1 });
+    const { requests } = await run(lab, lab.world.spot, bodies);
+    const qty = Math.ceil(requests / 2);
+    const sales = [first];
+    const wrong: string[] = [];
+    return {
+      ...contest(lab, sales, bodies, async () => {
+        const sale = await lab.world.sale({ skus: 1, qty, limit: 1_000 });
+        sales.push(sale);
+        const measured = await run(lab, lab.world.spot, bodiesFile(lab, sale));
+        const { accepted = 0, refused = 0 } = measured.counts ?? {};
+        if (refused === 0) wrong.push(`${sale} was not sold out`);
+        else if (accepted !== qty) wrong.push(`${sale}: ${accepted} of ${qty} units were sold`);
+        return measured;
+      }),
+      audit: async () => [...(await lab.world.audit(sales)), ...wrong],
+    };
+  },
+};
+
 export const soldOut: Scenario = {
   name: 'sold-out',
   what: 'The storm after the last unit: every answer is "sold out", decided by the script.',

@@ -22,7 +22,7 @@ export async function compare(
     ...{ a: contest.a, b: contest.b, say, metric: scenario.metric },
     ...(quick ? { drift_max: 1 } : {}),
   });
-  const figures = await contest.figures?.(compared.pairs.map(({ a }) => a));
+  const figures = await contest.figures?.(compared.pairs);
   say('  checking the books');
   return resultOf(scenario, compared, { wrong: await contest.audit(), figures });
 }

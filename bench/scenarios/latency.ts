@@ -5,9 +5,11 @@
  */
 import { runOpenLoop } from '../lab/clients/open-loop.ts';
 import { type Measurement, measure, type Spot } from '../lab/measure.ts';
+import type { Pair } from '../lab/pairs.ts';
 import { spread } from '../lab/spread.ts';
 import { bodiesFile, loadOf, run } from './load.ts';
 import type { Lab, Scenario } from './scenario.ts';
+import type { Figure } from './stand.ts';
 
 const SHARE = 0.7;
 const SEARCHES = 3;
@@ -33,10 +35,11 @@ export const latency: Scenario = {
     return {
       a: () => at(lab.world.spot),
       b: () => at(lab.echo.spot),
-      figures: () =>
+      figures: (pairs) =>
         Promise.resolve([
           { what: 'maximum, closed loop', value: most_per_s, unit: 'requests/s' },
           { what: 'offered', value: rate, unit: 'requests/s' },
+          ...fromSending(pairs),
         ]),
       audit: async () => [...(await lab.world.audit([sale])), ...wrong],
     };
@@ -53,6 +56,14 @@ async function maximum(lab: Lab, bodies: string): Promise<number> {
 function offer(lab: Lab, spot: Spot, bodies: string, rate: number): Promise<Measurement> {
   const connections = Math.max(CONNECTIONS_MIN, lab.connections);
   return measure(spot, (url) => runOpenLoop({ ...loadOf(lab, url, bodies), connections, rate }));
+}
+
+/** The same ratio without what the client itself was late by, which is in both sides and makes them more alike. */
+function fromSending(pairs: readonly Pair[]): Figure[] {
+  const of = ({ schedule }: Measurement) => schedule?.sent_p99_ms ?? Number.NaN;
+  const ratio = spread(pairs.map(({ a, b }) => of(a) / of(b)));
+  if (!ratio) return [];
+  return [{ what: 'p99 ratio, counted from the sending', value: ratio.median, unit: 'times', spread: ratio }];
 }
 
 /** A client that fell behind its schedule offered something else. */

@@ -1,7 +1,7 @@
 /** What a scenario is: two things compared, over one world, with the books checked after each run. */
 import type { Echo } from '../lab/echo.ts';
 import type { Measurement } from '../lab/measure.ts';
-import type { Metric } from '../lab/pairs.ts';
+import type { Metric, Pair } from '../lab/pairs.ts';
 import type { World } from '../lab/world.ts';
 import type { Bar, Figure } from './stand.ts';
 
@@ -22,8 +22,8 @@ export type Scenario = {
 export type Contest = {
   a: () => Promise<Measurement>;
   b: () => Promise<Measurement>;
-  /** After all runs: what is worth telling besides, from those of A that counted. */
-  figures?: (runs: readonly Measurement[]) => Promise<Figure[]>;
+  /** After all runs: what is worth telling besides, of the pairs that counted. */
+  figures?: (pairs: readonly Pair[]) => Promise<Figure[]>;
   /** After all runs: what is wrong in the books; empty if nothing. */
   audit: () => Promise<string[]>;
 };
