@@ -3,10 +3,12 @@ import { againstBaselines } from './against-baselines.ts';
 import { checkout, replay, sellOut, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import { byAutocannon, omission } from './autocannon.ts';
+import { denominators } from './denominators.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { expiry } from './long/expiry.ts';
 import { outage } from './long/outage.ts';
+import { restart } from './long/restart.ts';
 import { rss } from './long/rss.ts';
 import { mixed } from './mixed.ts';
 import { memory } from './scale-memory.ts';
@@ -34,6 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 export const STANDS: readonly Stand[] = [
+  denominators,
   ingest,
   scaleSkus,
   scaleSkusHttp,
@@ -41,5 +44,6 @@ export const STANDS: readonly Stand[] = [
   memory,
   expiry,
   outage,
+  restart,
   rss,
 ];
