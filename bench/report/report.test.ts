@@ -18,7 +18,13 @@ const of = (median: number) => ({ median, min: median * 0.9, max: median * 1.1 }
 function side(what: string, rate: number, cpu_us: Record<string, number>): Side {
   return {
     ...{ what, requests_per_s: of(rate), p50_ms: of(2), p99_ms: of(8), cpu_us, counts: undefined },
-    ...{ client_idle: of(0.5), client_ceiling: false, late_p99_ms: undefined, drain_s: undefined },
+    ...{
+      client_idle: of(0.5),
+      client_ceiling: false,
+      late_p99_ms: undefined,
+      sent_p99_ms: undefined,
+      drain_s: undefined,
+    },
   };
 }
 
