@@ -24,6 +24,8 @@ export type HttpOptions = {
   peer_wanted: boolean;
   /** Who may come in. Absent: anybody. */
   guard?: HttpGuard;
+  /** Default: STILL_MS_MAX. */
+  still_ms?: number;
   /** The answer to what a handler threw. It must tell nothing of the inside. */
   refusalFor(error: unknown, head: Head): Refusal;
 };
@@ -80,7 +82,7 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   let draining = false;
   /** With those whose body or whose taking of an answer is slow. */
   const patience = createPatience<Exchange>({
-    patience_ms: STILL_MS_MAX,
+    patience_ms: options.still_ms ?? STILL_MS_MAX,
     end: ({ res }) => void res.close(),
   });
   /** The last that began to read a body. Whether it was there at once is seen when the next one begins. */
