@@ -31,20 +31,18 @@ export function json(status: number, value: unknown, headers: readonly string[] 
   return { status, body: JSON.stringify(value), content_type: JSON_TYPE, headers };
 }
 
-/** The last few, by time modulo their number: a batch of checkouts has its times in common. */
-const written: { time_ms: number; text: string }[] = Array.from({ length: 8 }, () => ({
-  time_ms: 0,
-  text: new Date(0).toISOString(),
-}));
+/** Times written lately: a batch of checkouts has its times in common. */
+const written = new Map<number, string>();
+const WRITTEN_MAX = 32;
 
 /** Times on the wire: ISO 8601, UTC, milliseconds. */
 export function iso(time_ms: number): string {
-  const last = written[time_ms & 7];
-  if (last.time_ms !== time_ms) {
-    last.text = new Date(time_ms).toISOString();
-    last.time_ms = time_ms;
-  }
-  return last.text;
+  const known = written.get(time_ms);
+  if (known !== undefined) return known;
+  const text = new Date(time_ms).toISOString();
+  if (written.size === WRITTEN_MAX) written.clear();
+  written.set(time_ms, text);
+  return text;
 }
 
 export type RefusalExtras = {

@@ -4,6 +4,7 @@ import { checkout, replay, sellOut, soldOut } from './against-echo.ts';
 import { fsync, hotSku, ledgerHeldBack } from './against-itself.ts';
 import { byAutocannon, omission } from './autocannon.ts';
 import { denominators } from './denominators.ts';
+import { hotPath } from './hot-path.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { expiry } from './long/expiry.ts';
@@ -37,6 +38,7 @@ export const SCENARIOS: readonly Scenario[] = [
 
 export const STANDS: readonly Stand[] = [
   denominators,
+  hotPath,
   ingest,
   scaleSkus,
   scaleSkusHttp,

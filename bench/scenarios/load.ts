@@ -15,22 +15,27 @@ export const newKeys = (): string => `bench-${process.pid}-${runs++}`;
 /** Bodies of one unit of each of `lines` SKUs, taken from `skus` of them in turn, each `apart` from the one before. A file, one a line. */
 export function bodiesFile(lab: Lab, sale_id: string, skus = 1, lines = 1, apart = 1): string {
   const bodies = Array.from({ length: skus }, (_, i) =>
-    JSON.stringify({
+    checkoutJson(
       sale_id,
-      items: Array.from({ length: lines }, (__, line) => ({
-        sku: skuName(((i + line) % skus) * apart),
-        qty: 1,
-      })),
-      payment_method: { type: 'card', token: 'pm_ok' },
-      shipping_address: {
-        ...{ name: 'Bench Buyer', line1: '1 Main St', city: 'Springfield' },
-        ...{ postal_code: '12345', country: 'US' },
-      },
-    }),
+      Array.from({ length: lines }, (__, line) => skuName(((i + line) % skus) * apart)),
+    ),
   );
   const file = join(lab.dir, `bodies-${sale_id}`);
   writeFileSync(file, bodies.join('\n'));
   return file;
+}
+
+/** The body of a checkout of one unit of each of these. */
+export function checkoutJson(sale_id: string, skus: readonly string[]): string {
+  return JSON.stringify({
+    sale_id,
+    items: skus.map((sku) => ({ sku, qty: 1 })),
+    payment_method: { type: 'card', token: 'pm_ok' },
+    shipping_address: {
+      ...{ name: 'Bench Buyer', line1: '1 Main St', city: 'Springfield' },
+      ...{ postal_code: '12345', country: 'US' },
+    },
+  });
 }
 
 export type Run = { key_prefix?: string; mode?: Mode; seconds?: number };
