@@ -1,8 +1,7 @@
 /** The raw echo as a process, with the CPU that it spends. */
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { freePort } from '../../platform/local/ports.ts';
+import { forkBuilt } from './built.ts';
 import type { Spot } from './measure.ts';
 import type { World } from './world.ts';
 
@@ -11,10 +10,7 @@ export type Echo = { spot: Spot; close(): Promise<void> };
 /** `alone`: what it is measured within. */
 export async function startEcho(alone: World['alone']): Promise<Echo> {
   const port = await freePort();
-  const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)), {
-    execArgv: ['--import', 'tsx'],
-    env: { ...process.env, PORT: String(port) },
-  });
+  const child = forkBuilt('bench/lab/echo-server.js', { ...process.env, PORT: String(port) });
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error('the echo server did not start');
   return {

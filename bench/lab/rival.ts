@@ -1,9 +1,8 @@
 /** A baseline that runs beside the stack, over the very same stores: tables of its own, and Redis where it needs one. */
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { freePort } from '../../platform/local/ports.ts';
 import type { Baseline } from '../baselines/all.ts';
+import { forkBuilt } from './built.ts';
 import { readCounts } from './counts.ts';
 import type { Spot } from './measure.ts';
 import type { World } from './world.ts';
@@ -12,18 +11,15 @@ export type Rival = { spot: Spot; close(): Promise<void> };
 
 export async function startRival(world: World, baseline: Baseline, pool_size: number): Promise<Rival> {
   const port = await freePort();
-  const program = baseline === 'fastify' ? '../baselines/fastify/server.ts' : '../baselines/server.ts';
-  const child = fork(fileURLToPath(new URL(program, import.meta.url)), {
-    execArgv: ['--import', 'tsx'],
-    env: {
-      ...process.env,
-      ...world.env,
-      ...{ PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
-      ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off' },
-      // No baseline pays: nobody is asked.
-      PSP_SANDBOX_SECRET: 'unused',
-      ...{ BASELINE: baseline, POOL_SIZE: String(pool_size) },
-    },
+  const program = baseline === 'fastify' ? 'bench/baselines/fastify/server.js' : 'bench/baselines/server.js';
+  const child = forkBuilt(program, {
+    ...process.env,
+    ...world.env,
+    ...{ PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
+    ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off' },
+    // No baseline pays: nobody is asked.
+    PSP_SANDBOX_SECRET: 'unused',
+    ...{ BASELINE: baseline, POOL_SIZE: String(pool_size) },
   });
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error(`the baseline ${baseline} did not start`);
