@@ -1,6 +1,7 @@
 /**
  * Keeps a sale closed and says why: first Redis, so that nothing more is sold, then the ledger, so that it
- * is known to everybody. Both again, as often as needed, change nothing.
+ * is known to everybody. Both again, as often as needed, change nothing. Found under an epoch that is over, a reason
+ * counts no more: verification opens the sale again.
  */
 import type { Redis } from 'ioredis';
 import type { FollowedSale } from '../ledger/stream/cursor.ts';
@@ -47,7 +48,7 @@ export async function fenceSale(
   const may_replace = isLasting(reason)
     ? PASSING_REASONS
     : PASSING_REASONS.filter((other) => other !== reason);
-  const news = await setFenced(deps.db, sale.sale_no, reason, may_replace);
+  const news = await setFenced(deps.db, sale.sale_no, { reason, epoch: sale.epoch }, may_replace);
   if (news) deps.log.error({ tenant: sale.tenant, sale: sale.sale, seq: sale.seq, reason }, WORDS[reason]);
   return news;
 }

@@ -159,7 +159,7 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     if (isLasting(now.fenced_reason)) return fenced(now, now.fenced_reason as FenceReason);
     const verdict = await verifySale(deps, saleNo);
     sale = undefined;
-    if (verdict.kind === 'refused') return fenced(current, verdict.reason);
+    if (verdict.kind === 'refused') return fenced(now, verdict.reason);
     if (verdict.kind === 'opened') {
       const { tenant, sale: id, seq } = current;
       log.info({ tenant, sale: id, seq, epoch: verdict.epoch }, 'sale verified and opened');
@@ -193,7 +193,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
     const result = await turns(() => rebuildSale(deps, saleNo, why), { urgent: current.gate === 'open' });
     // Verification opens it.
     if (result.kind === 'rebuilt') return 'more';
-    if (result.kind === 'refused') return fenced(current, result.reason);
+    // The attempt has issued an epoch of its own.
+    if (result.kind === 'refused') return fenced(await followedSale(db, saleNo), result.reason);
     const { tenant, sale: id } = current;
     log.warn({ tenant, sale: id, why: result.why }, 'the rebuild begins again');
     return 'idle';

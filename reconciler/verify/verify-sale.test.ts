@@ -10,9 +10,11 @@ import { saleKeys } from '../../lua/keys.ts';
 import { fence, gate, readChunk } from '../../lua/scripts.ts';
 import type { Pool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
+import { interruptible } from '../../test/sequences/interrupt.ts';
 import { setHeartbeat, testLedger } from '../../test/support/ledger.ts';
 import { type Rig, rig } from '../../test/support/reconciler.ts';
 import { type OwnRedis, startOwnRedis } from '../../test/support/redis.ts';
+import { fenceSale } from '../fence-sale.ts';
 import { followSale } from '../ingest/follow-sale.ts';
 import { placeOf } from '../sale-place.ts';
 
@@ -215,6 +217,29 @@ describe('a crash of the reconciler', () => {
     });
   });
 
+  test('is no crash: one that stands still while another opens the sale and goes on closes nothing when it wakes', async () => {
+    for (let after_calls = 1; ; after_calls++) {
+      const sale = await openSale();
+      await sale.reserve([{}]);
+      await restart();
+      const late = interruptible({ db, redis });
+      late.arm({ kind: 'pause', after_calls, when: 'before' });
+      const step = followSale({ ...sale.deps, db: late.db, redis: late.redis }, sale.sale_no).step();
+      if (!(await Promise.race([late.paused().then(() => true), step.then(() => false)]))) {
+        expect(after_calls).toBeGreaterThan(6);
+        return;
+      }
+      await sale.settle();
+      await sale.reserve([{}, {}]);
+      await sale.settle();
+      late.wake();
+      await step;
+      expect(await sale.sale()).toMatchObject({ fenced_reason: null, rebuild: null, generation: 1 });
+      await sale.settle();
+      expect(await sale.audit()).toMatchObject({ balanced: true, live: { kind: 'agrees' } });
+    }
+  });
+
   test('while it loads a sale is finished by the next, wherever it happened', async () => {
     const sale = await rig({ db, redis });
     await sale.follower.step();
@@ -317,7 +342,7 @@ describe('a memory that is not the one the ledger has followed is not opened, bu
 
 test('a reason that only a person can end lasts, also over a restart', async () => {
   const sale = await openSale();
-  await setFenced(db, sale.sale_no, 'undecodable_entry', []);
+  await setFenced(db, sale.sale_no, { reason: 'undecodable_entry', epoch: (await sale.sale()).epoch }, []);
   const next = followSale(sale.deps, sale.sale_no);
   await next.step();
   expect((await sale.reserve([{}])).refused).toBe('recovering');
@@ -325,6 +350,17 @@ test('a reason that only a person can end lasts, also over a restart', async () 
   for (let step = 0; step < 4; step++) await next.step();
   expect((await sale.reserve([{}])).refused).toBe('recovering');
   expect(await sale.sale()).toMatchObject({ fenced_reason: 'undecodable_entry', generation: 1 });
+});
+
+test('a reason found under an epoch that is over closes nothing for longer than a verification takes', async () => {
+  const sale = await openSale();
+  const before = await sale.sale();
+  await restart();
+  await sale.settle();
+  expect(await fenceSale(sale.deps, before, 'redis_behind')).toBe(false);
+  await sale.settle();
+  expect(await sale.sale()).toMatchObject({ fenced_reason: null, generation: 1 });
+  expect((await sale.reserve([{}])).statuses).toBe('a');
 });
 
 describe('a sale that a script fenced although nothing restarted', () => {

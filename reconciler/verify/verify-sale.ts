@@ -37,6 +37,8 @@ export async function verifySale(deps: { db: Queryable; redis: Redis }, saleNo: 
   if (look.kind === 'missing') return { kind: 'refused', reason: 'no_record' };
   const { chunk } = look;
   const sale = await followedSale(db, saleNo);
+  // The cursor was moved while Redis was looked at from where it had been.
+  if (sale.seq !== before.seq || sale.epoch !== before.epoch) return { kind: 'again' };
   const reason = (await durabilityProblem(redis, sale, chunk)) ?? memoryProblem(sale, chunk, look.digest);
   if (reason) return { kind: 'refused', reason };
 

@@ -76,7 +76,7 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('return' as const), order, restock: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('seal' as const), ack: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('open' as const), stale: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('fence' as const), reason: fc.constantFrom('no_record', 'order_did_not_fit') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fence' as const), reason: fc.constantFrom('no_record', 'order_did_not_fit'), stale: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const), finish: fc.boolean() }) },
 ); // biome-ignore format: a command a line
 type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
@@ -409,8 +409,10 @@ async function run(side: Side, c: Command): Promise<unknown> {
       if (issued) await markOpened(db, sale_no, issued.epoch, ['no_record']);
       return issued && [issued.gate, issued.gate_version];
     }
-    case 'fence':
-      return setFenced(db, sale_no, c.reason, ['no_record']);
+    case 'fence': {
+      const { epoch } = await followedSale(db, sale_no);
+      return setFenced(db, sale_no, { reason: c.reason, epoch: epoch - (c.stale ? 1 : 0) }, ['no_record']);
+    }
     case 'rebuild':
       return rebuild(side, c.finish);
   }

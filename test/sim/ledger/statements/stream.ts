@@ -147,11 +147,13 @@ const stream: Record<string, Statement> = {
       }),
     );
   },
-  set_fenced: (scope, [no, reason, replaces]: readonly [number, string, string[]]) =>
+  set_fenced: (scope, [no, reason, replaces, epoch]: readonly [number, string, string[], number]) =>
     moveCursor(
       scope,
       no,
-      (c) => c.fenced_reason === null || (c.fenced_reason !== reason && replaces.includes(c.fenced_reason)),
+      (c) =>
+        c.epoch === epoch &&
+        (c.fenced_reason === null || (c.fenced_reason !== reason && replaces.includes(c.fenced_reason))),
       () => ({ fenced_reason: reason }),
     ),
   known_orders: (scope, [ids]: readonly (readonly string[])[]) =>
