@@ -88,9 +88,9 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   /** The last that began to read a body. Whether it was there at once is seen when the next one begins. */
   let reading: Exchange | undefined;
 
-  /** `params`: how many the path has, or -1 where no endpoint has matched. */
-  function readHead(res: HttpResponse, req: HttpRequest, params: number, all = false): Head {
-    const head = emptyHead(req.getCaseSensitiveMethod().toUpperCase());
+  /** `params`: how many the path has, or -1 where no endpoint has matched. `method`: absent where it must be asked for. */
+  function readHead(res: HttpResponse, req: HttpRequest, params: number, method?: Method, all = false): Head {
+    const head = emptyHead(method ?? req.getCaseSensitiveMethod().toUpperCase());
     if (params < 0) head.path = req.getUrl();
     else if (params > 0) head.params = readParams(req, params);
     head.query = req.getQuery() ?? '';
@@ -224,8 +224,10 @@ export function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }
 
   function serve(endpoint: Endpoint, params: number) {
+    // Endpoints of GET answer HEAD as well.
+    const method = endpoint.method === 'GET' ? undefined : endpoint.method;
     return (res: HttpResponse, req: HttpRequest) => {
-      const exchange = begin(res, readHead(res, req, params, endpoint.all_headers), endpoint);
+      const exchange = begin(res, readHead(res, req, params, method, endpoint.all_headers), endpoint);
       if (turnedAway(exchange)) return;
       try {
         if (hasBody(endpoint.method)) receive(exchange, endpoint);

@@ -223,7 +223,7 @@ export function recorded(sale: Sale, hash: Buffer, day: number, bytes: Buffer): 
 }
 
 function shortLines(asked: Prepared, available: Buffer): ShortLine[] {
-  const counts = available.toString().split(',').map(Number);
+  const counts = asked.lines.length === 1 ? [Number(available)] : available.toString().split(',').map(Number);
   const short: ShortLine[] = [];
   asked.lines.forEach((line, i) => {
     if (counts[i] < line.qty) short.push({ sku: line.sku, requested: line.qty, available: counts[i] });
