@@ -4,11 +4,12 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool, type Queryable, withTransaction } from '../platform/postgres.ts';
-import { ledgerOrders, ledgerSale, setHeartbeat, testLedger } from '../test/support/ledger.ts';
+import { ledgerOrders, ledgerSale, pastDeadline, setHeartbeat, testLedger } from '../test/support/ledger.ts';
 import { readsOver } from '../test/support/table-reads.ts';
 import { sealBatch } from './movements/seal-batch.ts';
 import { authorizeOrders } from './orders/authorize-orders.ts';
 import { confirmOrders } from './orders/confirm-orders.ts';
+import { expireDue } from './orders/expire-due.ts';
 import { failOrders } from './orders/fail-orders.ts';
 import { listOrders } from './orders/list-orders.ts';
 import { recordAttempts } from './payments/record-attempts.ts';
@@ -67,6 +68,30 @@ test('confirming a hundred orders, and sealing their movements, reads a hundred 
   }
   const unsealed = 8 * CHUNK;
   expect(await readsOver(4 * unsealed, db, TABLES, () => sealBatch(db, sale.sale_no))).toBeUndefined();
+});
+
+test('ending a hundred holds reads a hundred, and neither the others nor the attempts to pay them', async () => {
+  // Of this one the planner knows nothing at all.
+  const fresh = await testLedger();
+  const only = createPool({ url: fresh.url, max: 1, application_name: 'plans', on_error: () => {} });
+  try {
+    await setHeartbeat(only);
+    const sale = await ledgerSale(only, { items: [{ sku: 'a', qty: HELD }] });
+    const ids: string[] = [];
+    for (let i = 0; i < HELD; i += 500) ids.push(...(await ledgerOrders(only, sale, Array(500).fill({}))));
+    for (let i = 0; i < HELD; i += 500)
+      await recordAttempts(only, ids.slice(i, i + 500), { psp: 'sandbox', look_again_ms: 1_000 });
+    for (let i = 0; i < 8; i++) {
+      await pastDeadline(only, ids.slice(i * CHUNK, (i + 1) * CHUNK));
+      const expired: string[] = [];
+      const expire = async () => expired.push(...(await expireDue(only, { limit: CHUNK })));
+      expect(await readsOver(40 * CHUNK, only, TABLES, expire)).toBeUndefined();
+      expect(expired).toHaveLength(CHUNK);
+    }
+  } finally {
+    await only.end();
+    await fresh.close();
+  }
 });
 
 test('a page of orders reads what it looks at, and not the whole sale', async () => {

@@ -1,18 +1,19 @@
 /**
- * Payments give way to ingest: in a rush the ledger first learns who has what, and payments follow. They wait for a
- * moment only, so they go on, slower, even where ingest never catches up.
+ * Payments give way to ingest: in a rush the ledger first learns who has what, and payments follow. Whoever only tells others
+ * gives way to holds that run out by the thousand, too: their stock comes first. They wait for a moment only, so they go on,
+ * slower, even where ingest never catches up.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export type GiveWayOptions = {
-  /** How far ingest is behind, ms. */
+  /** How far whatever goes first is behind, ms. */
   lagMs: () => number;
   /** A lag worth waiting for, ms. */
   above_ms?: number;
   at_most_ms?: number;
 };
 
-/** Resolves when ingest is not behind, or after `at_most_ms`. */
+/** Resolves when that is not behind, or after `at_most_ms`. */
 export function createGiveWay({
   lagMs,
   above_ms = 150,

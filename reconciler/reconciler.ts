@@ -35,6 +35,8 @@ export type Reconciler = {
   see(orderIds: Iterable<string>): void;
   /** How long the oldest stream entry of the followed sales has waited, ms. */
   lagMs(): number;
+  /** The same, or how long a wave of holds that run out has lasted, whichever is more: so long others wait for stock, ms. */
+  behindMs(): number;
 };
 
 /** While ingest is so far behind the deeper checks of the audit wait, ms. */
@@ -49,9 +51,12 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const deep = createDeepAudit({
     ...{ db, log: options.log, metrics },
     followed: () => ingest.states().keys(),
-    behind: () => lagMs(followed()) > AUDIT_WAITS_ABOVE_MS,
+    behind: () => behindMs() > AUDIT_WAITS_ABOVE_MS,
   });
   let beat_at_ms = Number.NEGATIVE_INFINITY;
+  let wave_since_ms: number | undefined;
+  const behindMs = () =>
+    Math.max(lagMs(followed()), wave_since_ms === undefined ? 0 : performance.now() - wave_since_ms);
 
   return {
     async run(signal) {
@@ -64,6 +69,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
             onBeat: () => {
               beat_at_ms = performance.now();
             },
+            onWave: (under_way) => {
+              wave_since_ms = under_way ? (wave_since_ms ?? performance.now()) : undefined;
+            },
           },
           signal,
         ),
@@ -72,6 +80,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     },
     see: (orderIds) => deep.see(orderIds),
     lagMs: () => lagMs(followed()),
+    behindMs,
     notReady() {
       if (redis.status !== 'ready') return 'Redis is away';
       if (performance.now() - beat_at_ms > 3 * heartbeat_ms) return 'the ledger is away';

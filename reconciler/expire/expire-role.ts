@@ -20,10 +20,12 @@ export type ExpireOptions = {
   heartbeat_ms: number;
   grace_ms: number;
   onBeat: () => void;
+  /** After each look: were there as many as one statement ends, or more? */
+  onWave?: (under_way: boolean) => void;
 };
 
 export async function runExpireRole(options: ExpireOptions, signal: AbortSignal): Promise<void> {
-  const { db, log, metrics, heartbeat_ms, grace_ms, onBeat } = options;
+  const { db, log, metrics, heartbeat_ms, grace_ms, onBeat, onWave } = options;
   await Promise.all([
     runLoop({
       step: async () => {
@@ -39,6 +41,7 @@ export async function runExpireRole(options: ExpireOptions, signal: AbortSignal)
       step: async () => {
         const expired = await expireDue(db, { limit: EXPIRE_MAX });
         metrics.expiries.inc(expired.length);
+        onWave?.(expired.length >= EXPIRE_MAX);
         return expired.length > 0 ? 'more' : 'idle';
       },
       signal,
