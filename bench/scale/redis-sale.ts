@@ -55,8 +55,9 @@ export async function fillSale(redis: Redis, sale: SaleToken, from: number, to: 
   await redis.hincrby(keys.held, skuName(0), units);
 }
 
+/** At once, on a Redis of redis-stand.ts. */
 export async function dropSale(redis: Redis, sale: SaleToken): Promise<void> {
-  await redis.unlink(
+  await redis.del(
     ...Object.values(saleKeys(sale)),
     bucketKey(sale, dayOf(Date.now())),
     bucketKey(sale, dayOf(Date.now()) - 1),
