@@ -7,6 +7,8 @@ import { startEcho } from './echo.ts';
 import type { Options } from './options.ts';
 import { startWorld, writeTokens } from './world.ts';
 
+export type LabOptions = Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & Pick<Lab, 'say'>;
+
 export type Laboratory = { get(): Promise<Lab>; close(): Promise<void> };
 
 export function openLab({
@@ -14,18 +16,22 @@ export function openLab({
   connections,
   buyers,
   quick,
-}: Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'>): Laboratory {
+  env,
+}: Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & {
+  /** Of the stack, over what the lab sets. */
+  env?: Readonly<Record<string, string>>;
+}): Laboratory {
   const closing: (() => Promise<void> | void)[] = [];
   let made: Promise<Lab> | undefined;
   async function make(): Promise<Lab> {
     const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
     closing.push(() => rmSync(dir, { recursive: true, force: true }));
-    const world = await startWorld();
+    const world = await startWorld(env);
     closing.push(world.close);
     const echo = await startEcho(world.alone);
     closing.push(echo.close);
     const tokens_file = writeTokens(world.stack, dir, buyers);
-    return { world, echo, seconds, connections, dir, tokens_file, buyers, quick };
+    return { world, echo, seconds, connections, dir, tokens_file, buyers, quick, say };
   }
   return {
     get() {

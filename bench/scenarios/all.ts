@@ -6,6 +6,7 @@ import { byAutocannon, omission } from './autocannon.ts';
 import { denominators } from './denominators.ts';
 import { hotPath } from './hot-path.ts';
 import { ingest } from './ingest.ts';
+import { lag } from './lag.ts';
 import { latency } from './latency.ts';
 import { expiry } from './long/expiry.ts';
 import { outage } from './long/outage.ts';
@@ -40,6 +41,7 @@ export const STANDS: readonly Stand[] = [
   denominators,
   hotPath,
   ingest,
+  lag,
   scaleSkus,
   scaleSkusHttp,
   scaleReservations,
