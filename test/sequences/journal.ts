@@ -27,14 +27,14 @@ export type Journal = {
   added: Map<number, Added>;
   /** Whether something new may be sold: what the operators were answered last, whatever Redis has forgotten since. */
   selling: 'yes' | 'no' | 'unknown';
-  /** Redis may have lost memory, and the sale has not been open since. */
-  amnesia: boolean;
+  /** The ledger's epoch when Redis may have lost memory, until the sale was opened under a higher one. */
+  amnesia_epoch: number | undefined;
 };
 
 export function createJournal(): Journal {
   return {
     ...{ told: new Map(), reduced: new Map(), added: new Map() },
-    ...{ selling: 'yes', amnesia: false },
+    ...{ selling: 'yes', amnesia_epoch: undefined },
   };
 }
 
@@ -84,9 +84,9 @@ export function hear(
   journal.told.set(keyOf(wish), { wish, reservation, seq, may_be_lost: false });
 }
 
-/** Redis knows nothing any more above `safe_seq`, and the ledger neither. */
-export function forget(journal: Journal, safe_seq: number): void {
-  journal.amnesia = true;
+/** Redis knows nothing any more above `safe_seq`, and the ledger neither. `epoch` is the ledger's. */
+export function forget(journal: Journal, safe_seq: number, epoch: number): void {
+  journal.amnesia_epoch = epoch;
   for (const told of journal.told.values()) if (told.seq > safe_seq) told.may_be_lost = true;
   for (const taken of journal.reduced.values()) if (taken.seq > safe_seq) taken.may_be_lost = true;
 }

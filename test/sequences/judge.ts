@@ -25,9 +25,12 @@ export async function glance(
 ): Promise<SaleAudit> {
   const audit = await auditSale(db, shop.sale_no, () => readCounters(redis, shop.tenant));
   if (audit.balanced === false) throw new Broken(`the books do not balance: ${JSON.stringify(audit)}`);
-  if (audit.fenced_reason === null) {
-    if (audit.live.kind === 'agrees') journal.amnesia = false;
-  } else if (!journal.amnesia) throw new Broken(`closed without a cause: ${audit.fenced_reason}`);
+  const amnesia = journal.amnesia_epoch !== undefined;
+  if (audit.fenced_reason !== null && !amnesia)
+    throw new Broken(`closed without a cause: ${audit.fenced_reason}`);
+  // An older copy may agree as it stands: what counts is that somebody has looked at it, and opened the sale.
+  const opened = audit.live.kind === 'agrees' && audit.epoch > (journal.amnesia_epoch ?? 0);
+  if (audit.fenced_reason === null && opened) journal.amnesia_epoch = undefined;
   return audit;
 }
 

@@ -222,19 +222,19 @@ export async function runSequence(
         return;
       case 'restore': {
         if (!copy) return;
-        const cursor = (await followedSale(db, sale_no)).seq;
+        const { seq: cursor, epoch } = await followedSale(db, sale_no);
         await restoreMemory(world, copy.memory);
         // The copy has what was told until then, unless that was another memory.
-        forget(journal, copy.line === line ? Math.max(cursor, copy.seq) : cursor);
+        forget(journal, copy.line === line ? Math.max(cursor, copy.seq) : cursor, epoch);
         line += 1;
         copy.line = line;
         return;
       }
       case 'lose': {
-        const cursor = (await followedSale(db, sale_no)).seq;
+        const { seq: cursor, epoch } = await followedSale(db, sale_no);
         await loseMemory(world, process);
         line += 1;
-        forget(journal, cursor);
+        forget(journal, cursor, epoch);
       }
     }
   }
