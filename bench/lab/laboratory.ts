@@ -9,6 +9,8 @@ import { startWorld, writeTokens } from './world.ts';
 
 export type LabOptions = Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & Pick<Lab, 'say'>;
 
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
 export type Laboratory = { get(): Promise<Lab>; close(): Promise<void> };
 
 export function openLab({

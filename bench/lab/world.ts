@@ -46,7 +46,11 @@ export const skuName = (i: number): string => `sku-${String(i).padStart(7, '0')}
 export async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
   const folder = dataFolder();
   const redis = await startRedis({ dir: join(folder.path, 'bench-redis') });
-  const postgres = await startPostgres({ dir: join(folder.path, 'postgres') });
+  const postgres = await startPostgres({
+    dir: join(folder.path, 'postgres'),
+    // The stack's own and a baseline's largest pool.
+    settings: { max_connections: '200' },
+  });
   const revoke = lastWill([redis.pid, postgres.pid]);
   const admin = connectRedis(redis.url);
   const db = createPool({

@@ -74,9 +74,12 @@ async function best(lab: Lab, name: Baseline, bodies: string): Promise<{ rival: 
     const rival = await startRival(lab.world, name, pool_size);
     const seconds = Math.min(2, lab.seconds);
     await run(lab, rival.spot, bodies, { seconds: 1 });
-    const { requests_per_s: rate } = await run(lab, rival.spot, bodies, { seconds });
+    const { requests_per_s: rate, not_2xx } = await run(lab, rival.spot, bodies, { seconds });
     await rival.close();
-    if (rate > winner.rate) winner = { pool_size, rate };
+    lab.say(
+      `  ${name} with a pool of ${pool_size}: ${Math.round(rate)}/s${not_2xx > 0 ? ', with failures' : ''}`,
+    );
+    if (not_2xx === 0 && rate > winner.rate) winner = { pool_size, rate };
   }
   const { pool_size } = winner;
   return { rival: await startRival(lab.world, name, pool_size), pool_size };

@@ -26,6 +26,7 @@ export const latency: Scenario = {
     const bodies = bodiesFile(lab, sale);
     const most_per_s = await maximum(lab, bodies);
     const rate = Math.round(SHARE * most_per_s);
+    lab.say(`  maximum ${Math.round(most_per_s)}/s, offered ${rate}/s`);
     const wrong: string[] = [];
     const at = async (spot: Spot) => {
       const measured = await offer(lab, spot, bodies, rate);

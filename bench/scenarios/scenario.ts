@@ -40,4 +40,6 @@ export type Lab = {
   buyers: number;
   /** Does it work at all: less is enough. */
   quick: boolean;
+  /** A line of progress. */
+  say: (line: string) => void;
 };
