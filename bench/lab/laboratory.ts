@@ -7,22 +7,16 @@ import { startEcho } from './echo.ts';
 import type { Options } from './options.ts';
 import { startWorld, writeTokens } from './world.ts';
 
-export type LabOptions = Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & Pick<Lab, 'say'>;
-
-const say = (line: string) => void process.stderr.write(`${line}\n`);
+export type LabOptions = Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & {
+  /** Of the stack, over what the lab sets. */
+  env?: Readonly<Record<string, string>>;
+};
 
 export type Laboratory = { get(): Promise<Lab>; close(): Promise<void> };
 
-export function openLab({
-  seconds,
-  connections,
-  buyers,
-  quick,
-  env,
-}: Pick<Options, 'seconds' | 'connections' | 'buyers' | 'quick'> & {
-  /** Of the stack, over what the lab sets. */
-  env?: Readonly<Record<string, string>>;
-}): Laboratory {
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
+export function openLab({ seconds, connections, buyers, quick, env }: LabOptions): Laboratory {
   const closing: (() => Promise<void> | void)[] = [];
   let made: Promise<Lab> | undefined;
   async function make(): Promise<Lab> {
