@@ -82,6 +82,19 @@ describe('frames', () => {
     socket.destroy();
   }, 60_000);
 
+  it('a message of more than 1 KiB ends its connection, a shorter one is ignored', async () => {
+    const [longer, shorter] = [await upgraded(), await upgraded()];
+    for (const { text } of [longer, shorter])
+      await expect.poll(text, { timeout: 20_000 }).toContain('101 Switching');
+    shorter.socket.write(frame(0x82, Buffer.alloc(1_000, 'x')));
+    longer.socket.write(frame(0x82, Buffer.alloc(1_100, 'x')));
+    await expect.poll(() => longer.socket.closed, { timeout: 10_000 }).toBe(true);
+    // Its ping is answered: what came before it was read, and did no harm.
+    shorter.socket.write(frame(0x89, Buffer.from('still there')));
+    await expect.poll(shorter.text, { timeout: 10_000 }).toContain('still there');
+    shorter.socket.destroy();
+  }, 60_000);
+
   it('an upgrade that is none is refused, and takes nothing with it', async () => {
     const changes: readonly Readonly<Record<string, string>>[] = [
       { 'Sec-WebSocket-Key': '' },
