@@ -1,6 +1,6 @@
 /** Costs at several sizes, measured in turn so that a busy moment of the machine falls on all of them; ratios of one round. */
 import { type Spread, spread } from '../lab/spread.ts';
-import type { StandResult } from '../scenarios/stand.ts';
+import type { Bar, StandResult } from '../scenarios/stand.ts';
 import type { RedisCost } from './redis-load.ts';
 
 export type Costs = { size: number; rounds: RedisCost[] };
@@ -12,10 +12,10 @@ export function sizesUpTo(least: number, most: number): number[] {
   return [...sizes, most];
 }
 
-/** What the largest costs against the smallest, with its bar, and both as curves. `of`: as in "SKUs". */
+/** What the largest costs against the smallest, and all as curves. `of`: as in "SKUs"; `bar`: of the CPU's ratio. */
 export function scaleResult(
   costs: readonly Costs[],
-  { of, at_most }: { of: string; at_most: number },
+  { of, bar }: { of: string; bar?: Bar },
 ): Required<Pick<StandResult, 'figures' | 'curves'>> {
   const [smallest, largest] = [costs[0], costs.at(-1)];
   if (!smallest || !largest) throw new Error('nothing was measured');
@@ -33,7 +33,7 @@ export function scaleResult(
     figures: [
       {
         ...{ what: `Redis CPU of a reservation ${against}`, unit: 'times' },
-        ...{ value: cpu.median, spread: cpu, bar: { at_most } },
+        ...{ value: cpu.median, spread: cpu, ...(bar ? { bar } : {}) },
       },
       {
         ...{ what: `time in the script, by the clock, ${against}`, unit: 'times' },

@@ -33,7 +33,7 @@ export const scaleSkus: Stand = {
         }
         say(`  round ${round} of ${pairs}: ${costs.map(({ rounds }) => cpuText(rounds.at(-1))).join(', ')}`);
       }
-      return { ...scaleResult(costs, { of: 'SKUs', at_most: 1.15 }), wrong: [] };
+      return { ...scaleResult(costs, { of: 'SKUs', bar: { at_most: 1.15 } }), wrong: [] };
     }),
 };
 
