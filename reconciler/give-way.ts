@@ -1,7 +1,7 @@
 /**
  * Payments give way to ingest: in a rush the ledger first learns who has what, and payments follow. Whoever only tells others
- * gives way to holds that run out by the thousand, too: their stock comes first. They wait for a moment only, so they go on,
- * slower, even where ingest never catches up.
+ * gives way to holds that run out by the thousand, too: their stock comes first. They wait for a while only, short against any hold,
+ * so they go on, slower, even where ingest never catches up (decision 0041).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,7 +17,7 @@ export type GiveWayOptions = {
 export function createGiveWay({
   lagMs,
   above_ms = 150,
-  at_most_ms = 1_000,
+  at_most_ms = 5_000,
 }: GiveWayOptions): () => Promise<void> {
   return async () => {
     const until = performance.now() + at_most_ms;
