@@ -144,6 +144,7 @@ function figuresOf(samples: readonly Sample[], load: Measurement): Figure[] {
     { what: 'arrived meanwhile', value: arrived, unit: 'orders/s' },
     { what: 'checkouts answered over the whole time', value: load.requests_per_s, unit: 'requests/s' },
     { what: 'p99 of checkouts over the whole time', value: load.p99_ms, unit: 'ms' },
+    { what: 'checkouts due that the client never sent', value: load.schedule?.unsent ?? 0, unit: 'requests' },
   ];
 }
 
