@@ -14,6 +14,8 @@ export type Spot = {
   counts?: () => Promise<Counts>;
   /** Resolves when what the answers left to be done is done: the ledger has it. Its CPU counts as theirs. */
   settle?: () => Promise<void>;
+  /** Resolves when nothing of the run is under way any more, so that it is not in the way of the next. */
+  rest?: () => Promise<void>;
   /** What is measured runs within. */
   alone?: World['alone'];
 };
@@ -44,5 +46,6 @@ export async function measure(
     names.map((name, i) => [name, (((after[i] ?? 0) - (before[i] ?? 0)) * 1e6) / result.requests]),
   );
   const counts = counted && spot.counts ? difference(await spot.counts(), counted) : undefined;
+  await spot.rest?.();
   return { ...result, cpu_us, drain_s, ...(counts ? { counts } : {}) };
 }

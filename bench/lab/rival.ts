@@ -1,5 +1,7 @@
 /** A baseline that runs beside the stack, over the very same stores: tables of its own, and Redis where it needs one. */
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { freePort } from '../../platform/local/ports.ts';
 import type { Baseline } from '../baselines/all.ts';
 import { forkBuilt } from './built.ts';
@@ -30,7 +32,7 @@ export async function startRival(world: World, baseline: Baseline, pool_size: nu
   const behind =
     baseline === 'evalsha-each'
       ? { pids: { ...pids, reconciler: reconciler ?? 0 }, settle: world.spot.settle }
-      : { pids, alone: world.alone };
+      : { pids, alone: world.alone, rest: () => untilAtRest(world) };
   return {
     spot: { url: `${url}/v1/checkout`, counts: () => readCounts(url), ...behind },
     async close() {
@@ -39,4 +41,26 @@ export async function startRival(world: World, baseline: Baseline, pool_size: nu
       await gone;
     },
   };
+}
+
+const BUSY = `SELECT EXISTS (
+  SELECT 1 FROM pg_stat_activity WHERE application_name = 'baseline' AND state <> 'idle') AS busy`;
+const SAMPLES = 3;
+const SAMPLE_MS = 50;
+const REST_MS_MAX = 60_000;
+
+/** The client has gone, and what it had asked for still waits for its connection to Postgres: until none is busy, several times on end. */
+async function untilAtRest(world: World): Promise<void> {
+  const db = new pg.Client({ connectionString: world.env.DATABASE_URL });
+  await db.connect();
+  try {
+    const until = Date.now() + REST_MS_MAX;
+    for (let idle = 0; idle < SAMPLES; await sleep(SAMPLE_MS)) {
+      const { rows } = await db.query(BUSY);
+      idle = rows[0].busy ? 0 : idle + 1;
+      if (Date.now() > until) throw new Error('the baseline works on, long after its client has gone');
+    }
+  } finally {
+    await db.end();
+  }
 }

@@ -12,6 +12,7 @@ import { CHECKOUT, type Checkout } from './schema.ts';
 
 const pool = new pg.Pool({
   ...{ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL_SIZE ?? 16), types },
+  application_name: 'baseline',
   // Who waits for a connection waits: giving up would be another shop's answer.
   connectionTimeoutMillis: 0,
 });
