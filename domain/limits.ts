@@ -42,11 +42,16 @@ export const ADMIT_TURN_MS = 20;
 /** ... and so many in any case: half a batch keeps Redis and the engine at work. */
 export const ADMIT_LEAST = 256;
 /** Nobody is refused any more once nobody had to be for so long, ms: longer than those refused are told to stay away. */
-export const ADMIT_CALM_MS = 2_000;
-/** So many refusals leave a millisecond (engine/load/held.ts): a twentieth of the engine's time ... */
-export const ADMIT_REFUSALS_PER_MS = 4;
-/** ... but each after so long at most, ms. */
-export const ADMIT_HELD_MS_MAX = 1_000;
+export const ADMIT_CALM_MS = 3_000;
+/**
+ * Refusals leave at so much of the pace at which others are served (engine/load/held.ts), a refusal being a third of the work:
+ * with that they take a fifteenth of the engine's time, whatever the machine ...
+ */
+export const ADMIT_REFUSALS_SHARE = 0.2;
+/** ... so many a millisecond at least ... */
+export const ADMIT_REFUSALS_PER_MS_MIN = 1;
+/** ... and each after so long at most, ms. */
+export const ADMIT_HELD_MS_MAX = 2_000;
 
 /**
  * A body may take so long to come, and an answer so long without a part of it being taken, ms. Less than the 8 s after which the

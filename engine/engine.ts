@@ -70,7 +70,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   let publish = (_topic: string, _message: string): void => {};
 
   const admission = createAdmission();
-  const held = createHeld();
+  const held = createHeld({ served_per_ms: admission.served_per_ms });
   const clientAddress = createClientAddress(config.trusted_proxies);
   let listens_at = 0;
   const guard = createGuard({

@@ -31,6 +31,8 @@ export type Admission = {
   watch(read: () => Waiting): void;
   /** Are some refused at present? For metrics. */
   shedding(): boolean;
+  /** How many requests were served a millisecond in the last second. */
+  served_per_ms(): number;
 };
 
 /** How many requests wait, and how long the oldest without a batch has waited. */
@@ -44,6 +46,9 @@ export type AdmissionOptions = {
   after_turn?: (done: () => void) => void;
 };
 
+/** A crowd that asks again as it is answered is not seen in every turn: it is gone when it was not seen for so long. */
+const CROWD_GONE_MS = 250;
+
 export function createAdmission(options: AdmissionOptions = {}): Admission {
   const {
     now_ms = () => performance.now(),
@@ -54,9 +59,10 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
   let in_turn = false;
   let began_ms = now_ms();
   let began_idle_ms = idle_ms();
-  /** Read in this turn, and in the two before. Who waits for an answer is read every other turn. */
+  /** Read in this turn. */
   let count = 0;
-  let counts_before: [number, number] = [0, 0];
+  /** When so many waited together as make a crowd. */
+  let crowd_ms = Number.NEGATIVE_INFINITY;
   let admitted = 0;
   let read: () => Waiting = () => ({ count: 0, oldest_ms: 0 });
   let waiting: Waiting = { count: 0, oldest_ms: 0 };
@@ -73,8 +79,10 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
     const turn_ms = Math.max(0, passed_ms - (idle - began_idle_ms));
     began_ms = now;
     began_idle_ms = idle;
-    counts_before = [count, counts_before[0]];
+    // In the turn before: some waited for their answers as it began, and others to be read.
+    if (waiting.count + count >= ADMIT_CROWD) crowd_ms = now;
     waiting = read();
+    if (waiting.count >= ADMIT_CROWD) crowd_ms = now;
     pace.turn(now, admitted, waiting.count);
     count = 0;
     admitted = 0;
@@ -83,9 +91,9 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
   }
 
   function judge(now: number, passed_ms: number, turn_ms: number): void {
-    const crowd = Math.max(...counts_before, waiting.count) >= ADMIT_CROWD;
     const wait_ms = turn_ms + waiting.oldest_ms;
-    if (crowd && wait_ms > ADMIT_WAIT_MS_MAX) crowded_ms += Math.min(passed_ms, wait_ms);
+    if (now - crowd_ms <= CROWD_GONE_MS && wait_ms > ADMIT_WAIT_MS_MAX)
+      crowded_ms += Math.min(passed_ms, wait_ms);
     else crowded_ms = Math.max(0, crowded_ms - passed_ms);
     if (standing) {
       standing = now - refused_ms <= ADMIT_CALM_MS;
@@ -125,5 +133,6 @@ export function createAdmission(options: AdmissionOptions = {}): Admission {
       read = how;
     },
     shedding: () => standing,
+    served_per_ms: pace.per_ms,
   };
 }

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { ADMIT_HELD_MS_MAX, ADMIT_REFUSALS_PER_MS } from '../../domain/limits.ts';
+import { ADMIT_HELD_MS_MAX, ADMIT_REFUSALS_PER_MS_MIN, ADMIT_REFUSALS_SHARE } from '../../domain/limits.ts';
 import { createHeld } from './held.ts';
 
 /** A clock under our hands; `run` lets time pass and says how many have left since it was last asked. */
-function timed() {
+function timed(served_per_ms = 20) {
   let now = 0;
   let left = 0;
   const due: { at_ms: number; done: () => void }[] = [];
   const held = createHeld({
+    served_per_ms: () => served_per_ms,
     now_ms: () => now,
     after: (ms, done) => void due.push({ at_ms: now + ms, done }),
   });
@@ -50,13 +51,16 @@ describe('refusals that wait', () => {
     expect(held.count()).toBe(0);
   });
 
-  it('leave at a steady pace while they are many', async () => {
-    const { come, run } = timed();
+  it.each([
+    ['at a part of the pace of the others', 20, 20 * ADMIT_REFUSALS_SHARE],
+    ['but not at none where nobody is served', 0, ADMIT_REFUSALS_PER_MS_MIN],
+  ])('leave while they are many %s', async (_how, served_per_ms, per_ms) => {
+    const { come, run } = timed(served_per_ms);
     come(2_000);
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 3; i++) {
       const gone = await run(100);
-      expect(gone).toBeGreaterThan(80 * ADMIT_REFUSALS_PER_MS);
-      expect(gone).toBeLessThan(120 * ADMIT_REFUSALS_PER_MS);
+      expect(gone).toBeGreaterThan(60 * per_ms);
+      expect(gone).toBeLessThan(140 * per_ms);
     }
   });
 
@@ -74,6 +78,6 @@ describe('refusals that wait', () => {
     const { come, run } = timed();
     await run(60_000);
     come(2_000);
-    expect(await run(20)).toBeLessThan(60 * ADMIT_REFUSALS_PER_MS);
+    expect(await run(20)).toBeLessThan(60 * 20 * ADMIT_REFUSALS_SHARE);
   });
 });

@@ -1,10 +1,10 @@
 /**
  * Refusals that wait to be sent. Who is refused and asks again at once would otherwise take the time of those who are let in:
  * reading and refusing a request costs a good part of what serving it does, and a connection that is answered while
- * others are still read is read again in the same turn. So refusals leave between turns, so many a millisecond, and each
- * after a second at most. While they are few, they leave at once.
+ * others are still read is read again in the same turn. So refusals leave between turns, at a part of the pace at which others
+ * are served, and each after two seconds at most. While they are few, they leave at once.
  */
-import { ADMIT_HELD_MS_MAX, ADMIT_REFUSALS_PER_MS } from '../../domain/limits.ts';
+import { ADMIT_HELD_MS_MAX, ADMIT_REFUSALS_PER_MS_MIN, ADMIT_REFUSALS_SHARE } from '../../domain/limits.ts';
 
 export type Held = {
   /** Resolves when one more refusal may leave. */
@@ -14,6 +14,8 @@ export type Held = {
 };
 
 export type HeldOptions = {
+  /** How many requests are served a millisecond at present. */
+  served_per_ms(): number;
   now_ms?: () => number;
   /** Calls back once, after about so long and never within the present turn. */
   after?: (ms: number, done: () => void) => void;
@@ -26,8 +28,9 @@ type Group = { count: number; since_ms: number; left: Promise<void>; leave: () =
 const GROUP_MAX = 32;
 const TICK_MS = 5;
 
-export function createHeld(options: HeldOptions = {}): Held {
-  const { now_ms = () => performance.now(), after = (ms, done) => void setTimeout(done, ms) } = options;
+export function createHeld(options: HeldOptions): Held {
+  const { served_per_ms, now_ms = () => performance.now() } = options;
+  const { after = (ms, done) => void setTimeout(done, ms) } = options;
   let groups: Group[] = [];
   let count = 0;
   let ticking = false;
@@ -37,7 +40,8 @@ export function createHeld(options: HeldOptions = {}): Held {
 
   function tick(): void {
     const now = now_ms();
-    allowed = Math.min(0, allowed) + Math.min(now - ticked_ms, ADMIT_HELD_MS_MAX) * ADMIT_REFUSALS_PER_MS;
+    const per_ms = Math.max(ADMIT_REFUSALS_PER_MS_MIN, served_per_ms() * ADMIT_REFUSALS_SHARE);
+    allowed = Math.min(0, allowed) + (now - ticked_ms) * per_ms;
     ticked_ms = now;
     let gone = 0;
     while (gone < groups.length) {

@@ -17,6 +17,8 @@ export type PhaseOptions = {
   probe_rate: number;
   /** With two SKUs. */
   sale_id: string;
+  /** More than can be served: what is measured begins when some are refused. */
+  overloads?: boolean;
   /** Told every few seconds while it lasts. */
   say?: (line: string) => void;
 };
@@ -38,7 +40,7 @@ export type Phase = {
 
 /** A rush is no overload: so long nobody is refused, and nothing is measured. */
 const RUSH_MS = 3_000;
-const SAY_EVERY_MS = 5_000;
+const SAY_EVERY_MS = 3_000;
 let phases = 0;
 
 export async function runPhase(world: World, options: PhaseOptions): Promise<Phase> {
@@ -56,26 +58,32 @@ export async function runPhase(world: World, options: PhaseOptions): Promise<Pha
   );
   const shedding = async () =>
     /^stampede_shedding 1$/m.test(await (await fetch(`${url.origin}/metrics`)).text());
+  const began_ms = performance.now();
   const rush_ms = Math.min(RUSH_MS, seconds * 400);
   await sleep(rush_ms);
+  if (options.overloads) {
+    while (!(await shedding()) && performance.now() - began_ms < 2 * rush_ms) await sleep(100);
+    await sleep(500);
+  }
+  const measured_from_s = Math.ceil((performance.now() - began_ms) / 1_000);
   const probe = startProbe({
     ...{ ...shared, sku: 'sku-0000001' },
     rate_per_second: options.probe_rate,
     key_prefix: `${name}-probe`,
   });
-  let left_ms = seconds * 1_000 - rush_ms - 500;
   let refused = false;
-  for (; left_ms > 0; left_ms -= SAY_EVERY_MS) {
-    await sleep(Math.min(left_ms, SAY_EVERY_MS));
-    refused = await shedding();
+  const flooded = Promise.all(floods);
+  const over = flooded.then(() => true);
+  while (!(await Promise.race([over, sleep(SAY_EVERY_MS, false)]))) {
+    refused ||= await shedding();
     options.say?.(
-      `  ${Math.max(0, Math.round((left_ms - SAY_EVERY_MS) / 1_000))} s to go${refused ? ', some are refused' : ''}`,
+      `  ${Math.round((performance.now() - began_ms) / 1_000)} s${refused ? ', some are refused' : ''}`,
     );
   }
-  const tallies = await Promise.all(floods);
+  const tallies = await flooded;
   const { counts: beside, accepted_ms } = await probe.end();
   const { counts, seconds: by_second } = addTallies(tallies);
-  const selling = by_second.slice(Math.ceil(rush_ms / 1_000), seconds - 1).filter((of) => !of['409']);
+  const selling = by_second.slice(measured_from_s, seconds - 1).filter((of) => !of['409']);
   const answers = Object.entries(counts).filter(([what]) => /^\d+$/.test(what));
   return {
     ...{ sale_id, seconds, connections, counts, shedding: refused },
