@@ -44,8 +44,8 @@ export const ADMIT_LEAST = 256;
 /** Nobody is refused any more once nobody had to be for so long, ms: longer than those refused are told to stay away. */
 export const ADMIT_CALM_MS = 3_000;
 /**
- * Refusals leave at so much of the pace at which others are served (engine/load/held.ts), a refusal being a third of the work:
- * with that they take a fifteenth of the engine's time, whatever the machine ...
+ * Refusals leave at so much of the pace at which others are served (engine/load/held.ts): a refusal is less work than a sale, so
+ * with that nearly all of the engine's time is left to those let in, whatever the machine ...
  */
 export const ADMIT_REFUSALS_SHARE = 0.2;
 /** ... so many a millisecond at least ... */
