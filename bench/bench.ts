@@ -14,6 +14,7 @@ import { compare } from './scenarios/compare.ts';
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const KNOWN = [...SCENARIOS, ...STANDS];
+const NAMES = KNOWN.map(({ name }) => name);
 
 async function main(options: Options): Promise<boolean> {
   const file = join(options.out, options.quick ? 'quick.json' : 'latest.json');
@@ -36,7 +37,7 @@ async function main(options: Options): Promise<boolean> {
   } finally {
     await lab.close();
   }
-  say(`\n${(await writeReport(file)).join('\n')}`);
+  say(`\n${(await writeReport(file, NAMES)).join('\n')}`);
   if (options.json) console.log(JSON.stringify({ measured: done }, undefined, 2));
   return failed === 0 && done.every(isSound);
 }
@@ -78,7 +79,7 @@ function list(): void {
 try {
   const options = parseOptions(
     process.argv.slice(2),
-    KNOWN.map(({ name }) => name),
+    NAMES,
     STANDS.flatMap(({ sizes }) => Object.keys(sizes)),
   );
   if (options.help) console.log(HELP);

@@ -16,9 +16,10 @@ export function chartsOf(all: readonly Measured[]): Chart[] {
   return [...charts, ...curveCharts(all)].filter((chart) => chart !== undefined);
 }
 
-/** The files that were written. */
-export async function writeReport(results_file: string): Promise<string[]> {
-  const all = readResults(results_file);
+/** The files that were written. `order`: names of scenarios and stands; what has another name comes last. */
+export async function writeReport(results_file: string, order: readonly string[]): Promise<string[]> {
+  const place = ({ name }: Measured) => (order.includes(name) ? order.indexOf(name) : order.length);
+  const all = readResults(results_file).toSorted((one, other) => place(one) - place(other));
   const name = basename(results_file, '.json');
   const folder = join(dirname(results_file), name);
   // Pictures of what is not measured any more would stay for ever.

@@ -53,7 +53,7 @@ function chartOf(name: string, title: string, rows: readonly Row[]): Chart | und
     spec: {
       title: {
         text: title,
-        subtitle: 'Medians; what ledger and payments do for an order counts as far as they did it meanwhile',
+        subtitle: 'Medians; until the ledger has every order, with the payments that were made meanwhile',
       },
       width: 460,
       height: { step: ROW_PX },
