@@ -60,10 +60,22 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     statement_timeout_ms: SALE_MS_MAX,
     on_error: () => {},
   });
+  const closeStores = async () => {
+    admin.disconnect();
+    await db.end();
+    await Promise.all([redis.stop(), postgres.stop()]);
+    removePostgres(join(folder.path, 'postgres'));
+    revoke();
+    folder.remove();
+  };
   const stack = await startStack(folder.path, {
     ...{ REDIS_URL: redis.url, DATABASE_URL: postgres.url },
     ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off', LOG_LEVEL: 'warn' },
     ...env,
+  }).catch(async (error: unknown) => {
+    // Stores that nobody ends would keep this process for ever.
+    await closeStores();
+    throw error;
   });
   const { jwt_secret } = JSON.parse(readFileSync(join(folder.path, 'state.json'), 'utf8'));
   const pids = {
@@ -114,12 +126,7 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     },
     async close() {
       await stack.stop();
-      admin.disconnect();
-      await db.end();
-      await Promise.all([redis.stop(), postgres.stop()]);
-      removePostgres(join(folder.path, 'postgres'));
-      revoke();
-      folder.remove();
+      await closeStores();
     },
   };
 }
