@@ -3,21 +3,29 @@
  * its file, or the check of today's source fails. `tests` are those beside the code that should see it; the layers that
  * are the same for all bugs stand in layers.ts.
  */
+import { SIMULATED } from './simulated.ts';
 
-export type Bug = {
+/** One text for another. */
+export type Change = { file: string; find: string; replace: string };
+
+export type Bug = Change & {
   id: string;
   /** What goes wrong without it; the number of its row in the list of hazards. */
   says: string;
   hazard: string;
-  file: string;
-  find: string;
-  replace: string;
   tests: readonly string[];
   /** Only the tests of this name, where the others of their files take long. */
   named?: string;
   /** The setting of the model that takes the same mitigation out. */
   model?: string;
 };
+
+/** What to change for the simulation: the bug itself, or the same where the store that it is in is simulated. */
+export function simulatedChange(bug: Bug): Change | undefined {
+  const elsewhere = SIMULATED[bug.id];
+  if (elsewhere) return elsewhere;
+  return /^(reconciler|payments)\//.test(bug.file) ? bug : undefined;
+}
 
 export const BUGS: readonly Bug[] = [
   // Redis: the verbs
@@ -161,12 +169,30 @@ local possible = n == applied_n + 1`,
     tests: ['platform/redis-check.test.ts'],
   },
   {
+    id: 'gate-forgotten',
+    says: 'a gate that an older copy of Redis has forgotten is open until it is sent again',
+    hazard: '11',
+    file: 'lua/verify.lua',
+    find: 'set_gate(record_key, stream_key, record, version, gate)',
+    replace: '-- (nothing)',
+    tests: ['reconciler/verify/verify-sale.test.ts'],
+  },
+  {
+    id: 'late-reason-counts',
+    says: 'a reason found under an epoch that is over closes a sound sale until it is rebuilt',
+    hazard: '11',
+    file: 'ledger/stream/set-fenced.ts',
+    find: 'AND epoch = $4',
+    replace: 'AND $4::bigint >= 0',
+    tests: ['reconciler/verify/verify-sale.test.ts'],
+  },
+  {
     id: 'issue-blind',
     says: 'a memory is opened that lacks a batch acknowledged meanwhile',
     hazard: '11',
     file: 'ledger/stream/issue-epoch.ts',
-    find: 'AND epoch = $2 AND acked_n <= $5',
-    replace: 'AND epoch = $2 AND $5::bigint >= 0',
+    find: 'AND c.epoch = $2 AND c.acked_n <= $5',
+    replace: 'AND c.epoch = $2 AND $5::bigint >= 0',
     tests: ['reconciler/release/release-sale.test.ts'],
     model: 'issue-blind',
   },
@@ -394,6 +420,64 @@ local possible = n == applied_n + 1`,
     find: `if (!order || order.buyer !== buyer) return refuse('not_found');`,
     replace: `if (!order) return refuse('not_found');`,
     tests: ['engine/every-route.test.ts'],
+  },
+  {
+    id: 'field-nobody-offered',
+    says: 'a field that no schema has is let in',
+    hazard: 'security',
+    file: 'engine/schemas/order-requests.ts',
+    find: `$id: 'RefundRequest',
+  type: 'object',
+  additionalProperties: false,`,
+    replace: `$id: 'RefundRequest',
+  type: 'object',
+  additionalProperties: true,`,
+    tests: ['test/security/mass-assignment.test.ts'],
+  },
+  {
+    id: 'websocket-message-unbounded',
+    says: 'a WebSocket takes messages of any length',
+    hazard: 'security',
+    file: 'engine/http.ts',
+    find: 'maxPayloadLength: 1024,',
+    replace: 'maxPayloadLength: 16 * 1024 * 1024,',
+    tests: ['test/security/websocket.test.ts'],
+  },
+  {
+    id: 'answer-to-nobody',
+    says: 'an answer to a client that has gone ends the engine',
+    hazard: '27',
+    file: 'engine/http.ts',
+    find: 'if (!exchange.gone) exchange.res.cork(() => write(exchange, reply));',
+    replace: 'exchange.res.cork(() => write(exchange, reply));',
+    tests: ['engine/http.test.ts'],
+  },
+  {
+    id: 'webhook-body-unsigned',
+    says: 'a webhook counts with another body than was signed',
+    hazard: '24',
+    file: 'payments/signature.ts',
+    find: '.update(raw).digest()',
+    replace: '.digest()',
+    tests: ['test/security/provider-webhooks.test.ts', 'payments/adapters/contract.test.ts'],
+  },
+  {
+    id: 'inside-is-reached',
+    says: 'a webhook goes to an address that is not public',
+    hazard: 'security',
+    file: 'platform/outgoing/public-address.ts',
+    find: `if (range !== 'unicast')`,
+    replace: 'if (false as boolean)',
+    tests: ['platform/outgoing', 'test/security/outgoing-webhooks.test.ts'],
+  },
+  {
+    id: 'name-resolved-inside',
+    says: 'a name that is resolved to an address inside is connected to',
+    hazard: 'security',
+    file: 'platform/outgoing/guarded-post.ts',
+    find: 'else if (wrong) done(',
+    replace: 'else if (wrong && found.length === 0) done(',
+    tests: ['platform/outgoing'],
   },
   {
     id: 'webhook-without-time',

@@ -1,15 +1,16 @@
 /** What may catch a bug: programs that end with 0 when nothing is wrong. Run in a copy of the tree that has the bug. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { REFUTED } from '../model/suite.ts';
-import type { Bug } from './bugs.ts';
+import { type Bug, type Change, simulatedChange } from './bugs.ts';
 
 export type Layer = {
   id: string;
   says: string;
   /** The program and its arguments; undefined: says nothing about this bug. */
-  command(bug: Bug, folder: string): readonly string[] | undefined;
+  command(bug: Bug): readonly string[] | undefined;
+  /** What is planted, if it is not the bug as it stands. */
+  change?(bug: Bug): Change | undefined;
   /** What to run without any bug, to see that the layer is quiet then. */
   control(bugs: readonly Bug[]): Bug | undefined;
   /** Exit code that means "caught". */
@@ -22,8 +23,15 @@ const vitest = (...paths: string[]) => [
 ];
 const tsx = (...args: string[]) => ['node_modules/.bin/tsx', ...args];
 
-/** Where the program is the same for every bug. */
-const first = (bugs: readonly Bug[]) => bugs[0];
+/** What a sequence goes through. */
+const IN_SEQUENCES =
+  /^(lua|reconciler\/(ingest|release|verify|rebuild)|ledger\/(stream|movements|rebuild|orders|payments))\//;
+
+function twinsOf({ file }: Bug): readonly string[] {
+  if (file.startsWith('lua/')) return ['lua/twin.test.ts', 'test/sim/redis/redis-twin.test.ts'];
+  return IN_LEDGER_TWIN.test(file) ? ['test/sim/ledger/ledger-twin.test.ts'] : [];
+}
+const IN_LEDGER_TWIN = /^ledger\/(stream|movements|rebuild|orders|payments)\//;
 
 export const LAYERS: readonly Layer[] = [
   {
@@ -50,30 +58,29 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     id: 'twin',
-    says: 'the scripts against their pure twin, by random batches',
+    says: 'random calls: the scripts against their pure twin, scripts and statements against those of the simulation',
     caught: 1,
-    control: first,
-    command: (bug) => (bug.file.startsWith('lua/') ? vitest('lua/twin.test.ts') : undefined),
+    control: (bugs) => bugs.find((bug) => twinsOf(bug).length > 0),
+    command: (bug) => (twinsOf(bug).length > 0 ? vitest(...twinsOf(bug)) : undefined),
   },
   {
     id: 'sequences',
-    says: '40 random sequences of commands on real stores',
+    says: '100 random sequences of commands on real stores',
     caught: 1,
-    control: first,
-    command: (_bug, folder) =>
-      existsSync(join(folder, 'test/sequences/main.ts'))
-        ? tsx('test/sequences/main.ts', '--runs', '40', '--seed', '11')
+    control: (bugs) => bugs.find(({ file }) => IN_SEQUENCES.test(file)),
+    command: (bug) =>
+      IN_SEQUENCES.test(bug.file)
+        ? tsx('test/sequences/main.ts', '--runs', '100', '--seed', '11', '--no-shrink')
         : undefined,
   },
   {
     id: 'simulation',
-    says: '300 seeds of the simulation (scripts and SQL are simulated there: bugs in them are none of its business)',
+    says: '400 seeds of the simulation; for scripts and SQL, which are simulated, the same is taken out of what stands for them',
     caught: 1,
-    control: first,
-    command: (bug, folder) =>
-      existsSync(join(folder, 'test/sim/main.ts')) && !/^(lua|ledger|engine|platform)\//.test(bug.file)
-        ? tsx('test/sim/main.ts', '--seeds', '300', '--from', '1')
-        : undefined,
+    change: simulatedChange,
+    control: (bugs) => bugs.find(simulatedChange),
+    command: (bug) =>
+      simulatedChange(bug) ? tsx('test/sim/main.ts', '--seeds', '400', '--from', '1') : undefined,
   },
 ];
 
@@ -91,7 +98,7 @@ export type Answer = {
 
 /** `no answer`: it neither ended as one that found something nor as one that did not, or took too long. */
 export function runLayer(layer: Layer, bug: Bug, folder: string): Promise<Answer | undefined> {
-  const command = layer.command(bug, folder);
+  const command = layer.command(bug);
   if (!command) return Promise.resolve(undefined);
   const began = performance.now();
   return new Promise((resolve) => {

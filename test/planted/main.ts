@@ -57,7 +57,9 @@ async function run(): Promise<boolean> {
         throw new Error(`layer ${layer.id} is not quiet without any bug:\n${clean.said.slice(-4_000)}`);
       }
       for (const bug of open) {
-        const unplant = tree.plant(bug);
+        const change = layer.change ? layer.change(bug) : bug;
+        if (!change) continue;
+        const unplant = tree.plant(bug.id, change);
         try {
           const answer = await runLayer(layer, bug, tree.folder);
           if (!answer) continue;

@@ -2,18 +2,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { REFUTED } from '../model/suite.ts';
-import { BUGS } from './bugs.ts';
+import { BUGS, simulatedChange } from './bugs.ts';
 import { table } from './results.ts';
+import { SIMULATED } from './simulated.ts';
 import { PROJECT, withBug } from './tree.ts';
 
 describe('every planted bug', () => {
   test.for(BUGS)('$id: its text stands in $file', (bug) => {
-    const text = readFileSync(join(PROJECT, bug.file), 'utf8');
-    expect(withBug(text, bug)).not.toBe(text);
+    for (const change of [bug, simulatedChange(bug) ?? bug]) {
+      const text = readFileSync(join(PROJECT, change.file), 'utf8');
+      expect(withBug(text, bug.id, change)).not.toBe(text);
+    }
   });
 
   test('has a name of its own, and names settings of the model that there are', () => {
-    expect(new Set(BUGS.map(({ id }) => id)).size).toBe(BUGS.length);
+    const ids = BUGS.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(BUGS.length);
+    for (const id of Object.keys(SIMULATED)) expect(ids).toContain(id);
     const settings = REFUTED.map(({ id }) => id);
     for (const { model } of BUGS) if (model) expect(settings).toContain(model);
   });
@@ -27,6 +32,6 @@ describe('every planted bug', () => {
 
 test('a text that is gone, or stands there twice, is no bug that can be planted', () => {
   const [bug] = BUGS;
-  expect(() => withBug('', bug)).toThrow('0 times');
-  expect(() => withBug(bug.find + bug.find, bug)).toThrow('2 times');
+  expect(() => withBug('', bug.id, bug)).toThrow('0 times');
+  expect(() => withBug(bug.find + bug.find, bug.id, bug)).toThrow('2 times');
 });

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Bug } from './bugs.ts';
+import type { Change } from './bugs.ts';
 
 export const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 /** Not copied but linked to: big, and the same for every bug. */
@@ -13,7 +13,7 @@ const LEFT_OUT = ['.git', 'dist'];
 export type Tree = {
   folder: string;
   /** Puts the bug in. Returns how to take it out again. Throws if its text is not there, or more than once. */
-  plant(bug: Bug): () => void;
+  plant(id: string, change: Change): () => void;
   remove(): void;
 };
 
@@ -26,17 +26,17 @@ export function copyTree(): Tree {
   }
   return {
     folder,
-    plant(bug) {
-      const path = join(folder, bug.file);
+    plant(id, change) {
+      const path = join(folder, change.file);
       const text = readFileSync(path, 'utf8');
-      writeFileSync(path, withBug(text, bug));
+      writeFileSync(path, withBug(text, id, change));
       return () => writeFileSync(path, text);
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
 
-export function withBug(text: string, { id, file, find, replace }: Bug): string {
+export function withBug(text: string, id: string, { file, find, replace }: Change): string {
   const times = text.split(find).length - 1;
   if (times !== 1) throw new Error(`bug ${id}: its text stands ${times} times in ${file}, not once`);
   return text.replace(find, () => replace);
