@@ -21,10 +21,9 @@ export async function copyRates(stores: Stores, orders: number, runs: number): P
   for (let run = 0; run < runs; run++) {
     const database = await stores.freshDatabase();
     await stores.checkpoint();
-    const used = cpuSeconds(postgres.pid);
-    const { seconds, ...counts } = await copyFiles(database);
+    const { counts, seconds, cpu_seconds } = await copyFiles(database, () => cpuSeconds(postgres.pid));
     const rows = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    rates.push({ rows, seconds, postgres_us: ((cpuSeconds(postgres.pid) - used) * 1e6) / rows });
+    rates.push({ rows, seconds, postgres_us: (cpu_seconds * 1e6) / rows });
     await stores.drop(database);
   }
   return rates;

@@ -91,9 +91,7 @@ async function runPair(
     const written = await writeFiles(ours);
     wrong.push(...whatIsMissing(written, terms));
     await stores.checkpoint();
-    const copy_before = cpuSeconds(postgres.pid);
-    const { seconds, ...copied } = await copyFiles(theirs);
-    const copy_after = cpuSeconds(postgres.pid);
+    const { counts: copied, seconds, cpu_seconds } = await copyFiles(theirs, () => cpuSeconds(postgres.pid));
     for (const table of Object.keys(written) as (keyof RowCounts)[]) {
       if (copied[table] !== written[table])
         wrong.push(`copied ${copied[table]} of ${written[table]} rows of ${table}`);
@@ -103,7 +101,7 @@ async function runPair(
       seconds: followed.seconds,
       reconciler_us: us(before[0], after[0]),
       postgres_us: us(before[1], after[1]),
-      copy: { seconds, postgres_us: us(copy_before, copy_after) },
+      copy: { seconds, postgres_us: us(0, cpu_seconds) },
       chunk_p99_ms: chunks_ms[Math.floor((chunks_ms.length - 1) * 0.99)] ?? 0,
       orders_a_chunk: terms.orders / chunks_ms.length,
     };
