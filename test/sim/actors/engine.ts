@@ -18,6 +18,7 @@ import { refundOrder } from '../../../ledger/orders/refund-order.ts';
 import { returnOrder } from '../../../ledger/orders/return-order.ts';
 import { recordShipment } from '../../../ledger/payments/record-shipment.ts';
 import { startPayment } from '../../../ledger/payments/start-payment.ts';
+import { wantRebuild } from '../../../ledger/rebuild/begin-rebuild.ts';
 import { type GateAction, setGate } from '../../../ledger/sales/set-gate.ts';
 import { findSale } from '../../../ledger/stream/cursor.ts';
 import { gate } from '../../../lua/scripts.ts';
@@ -47,6 +48,8 @@ export type Engine = {
   giveBack(order_id: string, key: string, restock: boolean): ReturnType<typeof returnOrder>;
   stock(action: 'topup' | 'reduce', key: string, items: Line[]): Promise<Reply>;
   gate(action: GateAction): Promise<string>;
+  /** An operator wants the sale's memory rebuilt. */
+  rebuild(): Promise<unknown>;
   webhook(raw: Buffer): Promise<boolean>;
   /** What the reservation tells of the order. */
   look(order_id: string, buyer: string): ReturnType<ReturnType<typeof createFindReservation>>;
@@ -185,6 +188,10 @@ export function createEngine(world: World, name: string): Engine {
       const reply = await gate(redis, answer.sale.token, { gate: set.gate, version: set.version });
       if (reply.kind === 'refused') adoptEpoch(answer.sale, reply);
       return reply.kind;
+    },
+    async rebuild() {
+      const sale = await findSale(db, TENANT, SALE);
+      return sale?.loaded ? wantRebuild(db, sale.sale_no, { reason: 'operator', ...by }) : undefined;
     },
     async webhook(raw) {
       const headers = { 'sim-signature': 'genuine' };

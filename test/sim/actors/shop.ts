@@ -176,11 +176,12 @@ export function openShop(options: ShopOptions): Shop {
     for (let no = 1; no <= deeds; no++) {
       await sleep(world, process, random.next() * rush_ms * 0.6);
       const items = [{ sku: random.pick(skus), qty: random.int(1, 3) }];
-      const kind = random.int(1, 6);
+      const kind = random.int(1, 7);
       if (kind <= 2)
         await persist(process, (engine) => engine.stock('topup', `t${no}`, items).then(isSettled));
       else if (kind <= 4)
         await persist(process, (engine) => engine.stock('reduce', `r${no}`, items).then(isSettled));
+      else if (kind === 7) await ask(process, (engine) => engine.rebuild());
       else if (kind === 5) {
         await ask(process, (engine) => engine.gate('pause'));
         await sleep(world, process, random.delay_ms(50, 3_000));
