@@ -43,6 +43,7 @@ async function main(): Promise<number> {
   let said_ms = begun_ms;
   const run = await runSeeds({
     ...{ from, seeds, workers: count(values.workers, 1), keep_going: values['keep-going'] },
+    onFailed: ({ seed, violations }) => console.error(`seed ${seed}: ${violations.join('; ')}`),
     onProgress(tally) {
       if (Date.now() - said_ms < 5_000) return;
       said_ms = Date.now();

@@ -15,6 +15,8 @@ export type RunOptions = {
   keep_going?: boolean;
   trace?: boolean;
   onProgress?: (tally: Tally) => void;
+  /** As soon as one is found: a long run need not end before it is looked into. */
+  onFailed?: (failed: SimulationRun['failed'][number]) => void;
 };
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
@@ -55,6 +57,7 @@ export async function runSeeds(options: RunOptions): Promise<SimulationRun> {
       const line = JSON.parse(text) as WorkerLine;
       if ('failed' in line) {
         run.failed.push(line.failed);
+        options.onFailed?.(line.failed);
         if (keep_going || options.trace) continue;
         ending = true;
         child.kill('SIGKILL');
