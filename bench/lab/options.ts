@@ -12,7 +12,7 @@ when it is done, in place of its last result; "report" makes the report with cha
   --list            the scenarios, and what each compares
   --pairs N         pairs of each comparison (5)
   --seconds N       length of one run (10)
-  --connections N   connections of the client (128)
+  --connections N   connections of the client (256)
   --buyers N        distinct buyers (20000)
   --quick           1 pair of 2 s runs: does it work at all; says nothing about speed
   --out DIR         results are written there (bench/results)
@@ -63,7 +63,7 @@ export function parseOptions(
     scenarios: positionals.length > 0 ? positionals : [...known],
     pairs: whole('pairs', values.pairs, quick ? 1 : 5, 50),
     seconds: whole('seconds', values.seconds, quick ? 2 : 10, 600),
-    connections: whole('connections', values.connections, 128, 10_000),
+    connections: whole('connections', values.connections, 256, 10_000),
     buyers: whole('buyers', values.buyers, quick ? 1_000 : 20_000, 1_000_000),
     quick,
     out: values.out ?? 'bench/results',
