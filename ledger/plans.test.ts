@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool, type Queryable, withTransaction } from '../platform/postgres.ts';
 import { ledgerOrders, ledgerSale, pastDeadline, setHeartbeat, testLedger } from '../test/support/ledger.ts';
-import { readsOver } from '../test/support/table-reads.ts';
+import { readsOver, undisturbed } from '../test/support/table-reads.ts';
 import { sealBatch } from './movements/seal-batch.ts';
 import { authorizeOrders } from './orders/authorize-orders.ts';
 import { confirmOrders } from './orders/confirm-orders.ts';
@@ -17,14 +17,13 @@ import { settleAttempts } from './payments/settle-attempts.ts';
 import { markLoaded } from './stream/mark-loaded.ts';
 
 const BY = { cause: 'test', actor: 'test' };
-/** Nobody analyzes them behind our back: what the planner believes of a table is what it was told below. */
 const TABLES = ['orders', 'order_items', 'order_events', 'attempts', 'movements', 'skus', 'sales', 'cursors'];
 let ledger: Awaited<ReturnType<typeof testLedger>>;
 let db: Pool;
 beforeAll(async () => {
   ledger = await testLedger();
   db = createPool({ url: ledger.url, max: 1, application_name: 'plans', on_error: () => {} });
-  for (const table of TABLES) await db.query(`ALTER TABLE ${table} SET (autovacuum_enabled = off)`);
+  await undisturbed(db, TABLES);
   await setHeartbeat(db);
   // What the planner goes by from now on: a sale that is over, nobody holds anything, nothing is unsealed.
   const over = await ledgerSale(db, { items: [{ sku: 'a', qty: 1_000 }] });
@@ -73,6 +72,7 @@ test('ending a hundred holds reads a hundred, and neither the others nor the att
   const fresh = await testLedger();
   const only = createPool({ url: fresh.url, max: 1, application_name: 'plans', on_error: () => {} });
   try {
+    await undisturbed(only, TABLES);
     await setHeartbeat(only);
     const sale = await ledgerSale(only, { items: [{ sku: 'a', qty: HELD }] });
     const ids: string[] = [];

@@ -2,23 +2,21 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPool, type Pool } from '../../platform/postgres.ts';
 import { ledgerOrders, ledgerSale, testLedger } from '../../test/support/ledger.ts';
-import { readsOver } from '../../test/support/table-reads.ts';
+import { readsOver, undisturbed } from '../../test/support/table-reads.ts';
 import { readEvents } from './read-events.ts';
 
+const TABLES = ['order_events', 'orders', 'sales'];
 let ledger: Awaited<ReturnType<typeof testLedger>>;
 let db: Pool;
 beforeAll(async () => {
   ledger = await testLedger();
   db = createPool({ url: ledger.url, max: 1, application_name: 'plans', on_error: () => {} });
-  await db.query('ALTER TABLE orders SET (autovacuum_enabled = off)');
-  await db.query('ALTER TABLE order_events SET (autovacuum_enabled = off)');
+  await undisturbed(db, TABLES);
 });
 afterAll(async () => {
   await db.end();
   await ledger.close();
 });
-
-const TABLES = ['order_events', 'orders', 'sales'];
 
 test('a range of events is read by its ids', async () => {
   const sale = await ledgerSale(db, { items: [{ sku: 'a', qty: 10_000 }], limit: 0 });

@@ -4,6 +4,21 @@
  */
 import type { Pool } from '../../platform/postgres.ts';
 
+/**
+ * From now on the server's own work leaves `tables` alone, so that what is read of them is what statements read, and
+ * what the planner believes of them is what it was last told. An autovacuum worker summarizes a BRIN index whatever is
+ * said of its table, and what it reads of the table for that counts like anybody's reading.
+ */
+export async function undisturbed(db: Pool, tables: readonly string[]): Promise<void> {
+  for (const table of tables) await db.query(`ALTER TABLE ${table} SET (autovacuum_enabled = off)`);
+  const { rows } = await db.query<{ name: string }>({
+    text: `SELECT c.oid::regclass AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+           WHERE i.indrelid = ANY ($1::text[]::regclass[]) AND 'autosummarize=on' = ANY (c.reloptions)`,
+    values: [tables],
+  });
+  for (const { name } of rows) await db.query(`ALTER INDEX ${name} SET (autosummarize = off)`);
+}
+
 /** What `work` read of each table if that is more than `most` all together, else undefined. `db`: one connection. */
 export async function readsOver(
   most: number,
