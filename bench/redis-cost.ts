@@ -5,17 +5,10 @@
  * script (INFO commandstats); CPU is that of the whole process (INFO cpu), with sockets, AOF and fsync;
  * memory is MEMORY USAGE of the hashes (record and limit counter).
  */
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Redis } from 'ioredis';
-import { BATCHES_IN_FLIGHT_MAX } from '../domain/limits.ts';
-import { bucketKey, saleKeys } from '../lua/keys.ts';
-import { reserve } from '../lua/scripts.ts';
-import { batchOf, connect, openTestSale, type TestRequest } from '../lua/testing/sale.ts';
-import { startRedis } from '../platform/local/redis-server.ts';
+import { makeBatches, sendBatches } from './scale/redis-load.ts';
+import { bytesOf, dropSale, openSale } from './scale/redis-sale.ts';
+import { type RedisStand, withRedis } from './scale/redis-stand.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,88 +30,32 @@ if (!Number.isInteger(reservations) || reservations < 1_000) {
 }
 
 const BATCH_SIZES = [1, 8, 32, 128, 512];
-/** Engines, each a connection of its own with BATCHES_IN_FLIGHT_MAX under way: Redis is kept busy, as in a sale. */
-const ENGINES = 4;
-const SKUS = ['tee-black-m', 'mug-white', 'cap-navy'];
+const LINES = 3;
 
-/** CPU seconds that Redis has used, main thread and I/O together. */
-async function cpuSeconds(redis: Redis): Promise<number> {
-  const info = await redis.info('cpu');
-  return ['used_cpu_user', 'used_cpu_sys'].reduce(
-    (sum, name) => sum + Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1]),
-    0,
-  );
-}
-
-function request(): TestRequest {
-  return {
-    id: randomBytes(16),
-    fingerprint: randomBytes(16),
-    buyer: randomBytes(16),
-    lines: SKUS.map((sku) => ({ sku, qty: 1 })),
-  };
-}
-
-async function measure(redis: Redis, engines: readonly Redis[], batch_size: number, count: number) {
-  const items = SKUS.map((sku) => ({ sku, qty: 1_000_000_000 }));
-  const sale = await openTestSale(redis, { tenant: 'bench', items, limit: 6 });
-  const batches = Math.ceil(count / batch_size);
-  // Made beforehand: only Redis is measured.
-  const prepared = Array.from({ length: batches }, () =>
-    batchOf(Array.from({ length: batch_size }, request)),
-  );
-  await redis.config('RESETSTAT');
-  const before = await cpuSeconds(redis);
-  const started = performance.now();
-  let today = 0;
-  async function flight(engine: Redis): Promise<void> {
-    for (let batch = prepared.pop(); batch; batch = prepared.pop()) {
-      const now_ms = Date.now();
-      const reply = await reserve(engine, sale.token, batch, { now_ms, not_after_ms: now_ms + 60_000 });
-      if (reply.kind !== 'done' || /[^a]/.test(reply.statuses))
-        throw new Error('a reservation was not accepted');
-      today = reply.today;
-    }
-  }
-  const flights = engines.flatMap((engine) =>
-    Array.from({ length: BATCHES_IN_FLIGHT_MAX }, () => flight(engine)),
-  );
-  await Promise.all(flights);
-  const seconds = (performance.now() - started) / 1000;
-  const cpu = (await cpuSeconds(redis)) - before;
-  const script_us = Number(
-    /cmdstat_evalsha:calls=\d+,usec=(\d+)/.exec(await redis.info('commandstats'))?.[1],
-  );
-  const taken = batches * batch_size;
-  const usage = async (key: string) => (await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0;
-  const keys = saleKeys(sale.token);
-  const records = await usage(bucketKey(sale.token, today));
-  const counters = await usage(keys.buyers);
-  const stream = await usage(keys.stream);
-  await redis.unlink(bucketKey(sale.token, today), keys.buyers, keys.stream);
+async function measure({ redis, engines }: RedisStand, batch_size: number, count: number) {
+  const sale = await openSale(redis, LINES);
+  const batches = makeBatches({ reservations: count, batch_size, skus: LINES, lines: LINES });
+  const { cpu_us, script_us, seconds } = await sendBatches(redis, engines, sale, batches);
+  const taken = batches.length * batch_size;
+  const { record, counter, stream } = await bytesOf(redis, sale, taken);
+  await dropSale(redis, sale);
   return {
     batch_size,
     reservations: taken,
-    script_us: script_us / taken,
-    cpu_us: (cpu * 1e6) / taken,
+    script_us,
+    cpu_us,
     per_second: Math.round(taken / seconds),
-    record_bytes: records / taken,
-    counter_bytes: counters / taken,
-    stream_bytes: stream / taken,
+    record_bytes: record,
+    counter_bytes: counter,
+    stream_bytes: stream,
   };
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-'));
-const server = await startRedis({ dir });
-const redis = connect(server.url);
-const engines = Array.from({ length: ENGINES }, () => connect(server.url));
-try {
-  await measure(redis, engines, 32, 2_000); // warm-up
+await withRedis(async (stand) => {
+  await measure(stand, 32, 2_000); // warm-up
   const rows = [];
   for (const size of BATCH_SIZES)
-    rows.push(
-      await measure(redis, engines, size, size === 1 ? Math.min(reservations, 20_000) : reservations),
-    );
+    rows.push(await measure(stand, size, size === 1 ? Math.min(reservations, 20_000) : reservations));
   if (values.json) {
     console.log(JSON.stringify(rows, null, 2));
   } else {
@@ -132,8 +69,4 @@ try {
       );
     }
   }
-} finally {
-  for (const connection of [redis, ...engines]) connection.disconnect();
-  await server.stop();
-  rmSync(dir, { recursive: true, force: true });
-}
+});

@@ -55,6 +55,18 @@ export async function fillSale(redis: Redis, sale: SaleToken, from: number, to: 
   await redis.hincrby(keys.held, skuName(0), units);
 }
 
+/** What each of `reservations` takes, bytes, as MEMORY USAGE counts it field by field. */
+export async function bytesOf(redis: Redis, sale: SaleToken, reservations: number) {
+  const usage = async (key: string) => ((await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0) / reservations;
+  const keys = saleKeys(sale);
+  const today = dayOf(Date.now());
+  return {
+    record: (await usage(bucketKey(sale, today))) + (await usage(bucketKey(sale, today - 1))),
+    counter: await usage(keys.buyers),
+    stream: await usage(keys.stream),
+  };
+}
+
 /** At once, on a Redis of redis-stand.ts. */
 export async function dropSale(redis: Redis, sale: SaleToken): Promise<void> {
   await redis.del(

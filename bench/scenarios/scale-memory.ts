@@ -1,10 +1,7 @@
 /** What a live reservation of a distinct buyer takes of Redis's memory: record and limit counter, the stream trimmed. */
-import type { Redis } from 'ioredis';
-import { dayOf } from '../../domain/ids.ts';
-import { bucketKey, saleKeys } from '../../lua/keys.ts';
-import type { SaleToken } from '../../lua/scripts.ts';
+import { saleKeys } from '../../lua/keys.ts';
 import { datasetBytes, makeBatches, sendBatches } from '../scale/redis-load.ts';
-import { openSale } from '../scale/redis-sale.ts';
+import { bytesOf, openSale } from '../scale/redis-sale.ts';
 import { type RedisStand, withRedis } from '../scale/redis-stand.ts';
 import type { Curve, Figure, Stand, StandRun } from './stand.ts';
 
@@ -56,7 +53,8 @@ async function grow({ redis, engines }: RedisStand, { sizes, say }: StandRun, li
         `  ${lines} a reservation, ${made.toLocaleString('en')} live: ${(bytes / made).toFixed(1)} bytes each`,
       );
   }
-  const parts = await partsOf(redis, sale, points.at(-1)?.x ?? live);
+  // Another way to the same sum.
+  const parts = await bytesOf(redis, sale, points.at(-1)?.x ?? live);
   const kind = lines === 1 ? 'one SKU' : `${lines} SKUs`;
   const most = Math.max(...points.map(({ y }) => y));
   const figures: Figure[] = [
@@ -69,14 +67,4 @@ async function grow({ redis, engines }: RedisStand, { sizes, say }: StandRun, li
     { what: `its limit counter with ${kind}, at the end`, value: parts.counter, unit: 'bytes' },
   ];
   return { points, figures };
-}
-
-/** As MEMORY USAGE counts them, field by field: another way to the same sum. */
-async function partsOf(redis: Redis, sale: SaleToken, live: number) {
-  const usage = async (key: string) => ((await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0) / live;
-  const today = dayOf(Date.now());
-  return {
-    record: (await usage(bucketKey(sale, today))) + (await usage(bucketKey(sale, today - 1))),
-    counter: await usage(saleKeys(sale).buyers),
-  };
 }

@@ -80,7 +80,7 @@ export function createReserve(options: ReserveOptions): Reserve {
           for (const { sku } of lines) counter.empty.delete(sku);
           return send(whole(request, named));
         }
-        const told = inWords(request, asked, status, outcome);
+        const told = inWords(request, named, status, outcome);
         if ('short' in told) {
           for (const { sku, available } of told.short) if (available === 0) counter.empty.add(sku);
         }
@@ -151,7 +151,7 @@ function whole(request: ReserveRequest, { id, lines }: Named): Prepared {
 
 function inWords(
   { sale, fingerprint }: ReserveRequest,
-  asked: Prepared,
+  asked: Named,
   status: Exclude<ReserveStatus, 'w'>,
   { extras, reply }: BatchOutcome & { kind: 'done' },
 ): ReserveOutcome {
@@ -205,7 +205,7 @@ function inWords(
   }
 }
 
-function replayOf(sale: Sale, asked: Prepared, [day, record]: readonly Buffer[]): ReserveOutcome {
+function replayOf(sale: Sale, asked: Named, [day, record]: readonly Buffer[]): ReserveOutcome {
   return { kind: 'accepted', replayed: true, reservation: recorded(sale, asked.id, Number(day), record) };
 }
 
@@ -222,7 +222,7 @@ export function recorded(sale: Sale, hash: Buffer, day: number, bytes: Buffer): 
   };
 }
 
-function shortLines(asked: Prepared, available: Buffer): ShortLine[] {
+function shortLines(asked: Named, available: Buffer): ShortLine[] {
   const counts = asked.lines.length === 1 ? [Number(available)] : available.toString().split(',').map(Number);
   const short: ShortLine[] = [];
   asked.lines.forEach((line, i) => {
