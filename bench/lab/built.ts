@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { projectFolder } from '../../platform/local/project.ts';
 
 /** `program`: in dist/, which `npm run bench` has brought up to date. */
-export function forkBuilt(program: string, env: NodeJS.ProcessEnv): ChildProcess {
-  return fork(join(projectFolder(), 'dist', program), { execArgv: [], env });
+export function forkBuilt(
+  program: string,
+  options: { env?: NodeJS.ProcessEnv; node_options?: readonly string[] } = {},
+): ChildProcess {
+  const { env = process.env, node_options = [] } = options;
+  return fork(join(projectFolder(), 'dist', program), { execArgv: [...node_options], env });
 }

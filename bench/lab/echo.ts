@@ -10,7 +10,7 @@ export type Echo = { spot: Spot; close(): Promise<void> };
 /** `alone`: what it is measured within. */
 export async function startEcho(alone: World['alone']): Promise<Echo> {
   const port = await freePort();
-  const child = forkBuilt('bench/lab/echo-server.js', { ...process.env, PORT: String(port) });
+  const child = forkBuilt('bench/lab/echo-server.js', { env: { ...process.env, PORT: String(port) } });
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error('the echo server did not start');
   return {

@@ -15,13 +15,15 @@ export async function startRival(world: World, baseline: Baseline, pool_size: nu
   const port = await freePort();
   const program = baseline === 'fastify' ? 'bench/baselines/fastify/server.js' : 'bench/baselines/server.js';
   const child = forkBuilt(program, {
-    ...process.env,
-    ...world.env,
-    ...{ PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
-    ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off' },
-    // No baseline pays: nobody is asked.
-    PSP_SANDBOX_SECRET: 'unused',
-    ...{ BASELINE: baseline, POOL_SIZE: String(pool_size) },
+    env: {
+      ...process.env,
+      ...world.env,
+      ...{ PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
+      ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off' },
+      // No baseline pays: nobody is asked.
+      PSP_SANDBOX_SECRET: 'unused',
+      ...{ BASELINE: baseline, POOL_SIZE: String(pool_size) },
+    },
   });
   const [said] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['gone'])]);
   if (said !== 'ready') throw new Error(`the baseline ${baseline} did not start`);

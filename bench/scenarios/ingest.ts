@@ -1,7 +1,6 @@
 /** The ledger's ingest against the least that Postgres could do: a binary COPY of the very rows that ingest wrote. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { RECONCILER_NODE_OPTIONS } from '../../platform/local/node-options.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { connectRedis, redisReady } from '../../platform/redis.ts';
@@ -9,6 +8,7 @@ import { copyFiles, type RowCounts, writeFiles } from '../ingest/copy.ts';
 import { type Stores, startStores } from '../ingest/stores.ts';
 import { fillStream } from '../ingest/stream.ts';
 import type { Follow, Followed } from '../ingest/worker-messages.ts';
+import { forkBuilt } from '../lab/built.ts';
 import { cpuSeconds } from '../lab/cpu.ts';
 import { spread } from '../lab/spread.ts';
 import type { Figure, Stand } from './stand.ts';
@@ -52,7 +52,7 @@ export const ingest: Stand = {
         figures.push(...figuresOf(name, runs, terms.orders));
       }
     } finally {
-      worker.kill('SIGTERM');
+      worker.process.kill('SIGTERM');
       await stores.close();
     }
     return { figures, wrong };
@@ -61,7 +61,7 @@ export const ingest: Stand = {
 
 async function runPair(
   stores: Stores,
-  worker: ChildProcess,
+  worker: Worker,
   terms: { orders: number; batch: number; lines: number },
   wrong: string[],
 ): Promise<Run> {
@@ -76,14 +76,14 @@ async function runPair(
     const sale = await fillStream(db, redis, terms);
     const until_seq = (await sale.sale()).seq + Math.ceil(terms.orders / terms.batch);
     await stores.checkpoint();
-    const used = () => [cpuSeconds(worker.pid ?? 0), cpuSeconds(postgres.pid)] as const;
+    const used = () => [cpuSeconds(worker.process.pid ?? 0), cpuSeconds(postgres.pid)] as const;
     const us = (from: number, to: number) => ((to - from) * 1e6) / terms.orders;
 
     const before = used();
-    const told = once(worker, 'message');
+    const told = worker.said();
     const order: Follow = { database_url: ours, redis_url: server.url, sale_no: sale.sale_no, until_seq };
-    worker.send(order);
-    const followed = (await Promise.race([told, ended(worker)]))[0] as Followed;
+    worker.process.send(order);
+    const followed = (await told) as Followed;
     const after = used();
     const audit = await sale.audit();
     if (!audit.balanced) wrong.push(`the books of a run: ${JSON.stringify(audit).slice(0, 300)}`);
@@ -150,16 +150,16 @@ function lineOf(run: Run, orders: number): string {
   ].join('; ');
 }
 
-async function startWorker(): Promise<ChildProcess> {
-  const worker = fork(fileURLToPath(new URL('../ingest/worker.ts', import.meta.url)), {
-    // As the reconciler itself is started.
-    execArgv: ['--import', 'tsx', ...RECONCILER_NODE_OPTIONS],
-  });
-  await Promise.race([once(worker, 'message'), ended(worker)]);
-  return worker;
-}
+type Worker = {
+  process: ChildProcess /** Its next message; throws if it ends first. */;
+  said(): Promise<unknown>;
+};
 
-async function ended(worker: ChildProcess): Promise<never> {
-  const [code] = (await once(worker, 'exit')) as [number | null];
-  throw new Error(`the process that ingests ended with ${code}`);
+async function startWorker(): Promise<Worker> {
+  const worker = forkBuilt('bench/ingest/worker.js', { node_options: RECONCILER_NODE_OPTIONS });
+  const gone = new AbortController();
+  worker.once('exit', (code) => gone.abort(new Error(`the process that ingests ended with ${code}`)));
+  const said = async () => (await once(worker, 'message', { signal: gone.signal }))[0];
+  await said();
+  return { process: worker, said };
 }

@@ -95,14 +95,20 @@ export type NewOrder = {
   seq: number;
 };
 
-/** Stock counters are not touched: the caller has decided fit and updates them in the same transaction. */
+/**
+ * Stock counters are not touched: the caller has decided fit and updates them in the same transaction.
+ * `meanwhile` is called when Postgres has the rows and most of its work before it: a good time for ours.
+ */
 export async function insertOrders(
   tx: Queryable,
   sale: OrderSale,
   orders: readonly NewOrder[],
+  meanwhile?: () => void,
 ): Promise<void> {
   if (orders.length === 0) return;
   const [clock] = await rows<{ now_us: number }>(tx, CLOCK);
-  await copyRows(tx, INSERT_ORDERS, [sale, clock.now_us / 1_000, orders]);
+  const copied = copyRows(tx, INSERT_ORDERS, [sale, clock.now_us / 1_000, orders]);
+  meanwhile?.();
+  await copied;
   await copyRows(tx, INSERT_ORDER_ITEMS, [orders]);
 }

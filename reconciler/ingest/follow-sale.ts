@@ -54,6 +54,8 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   /** The ledger's row as last read or written by us; undefined: read it again. */
   let sale: FollowedSale | undefined;
   let count = READ_ENTRIES_MIN;
+  /** An order came that the ledger had: Redis has forgotten some, and more of them may come again. */
+  let expect_known = false;
   const ahead = createReadAhead((of, after_seq) => readChunk(redis, placeOf(of), { after_seq, count }));
 
   async function step(): Promise<StepResult> {
@@ -68,6 +70,10 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       // Whatever comes after may have piled up.
       count = READ_ENTRIES_MIN;
       state.behind_since_ms ??= Date.now();
+      if (isKnownOrder(error) && !expect_known) {
+        expect_known = true;
+        return 'more';
+      }
       if (error instanceof CursorMoved || isInsertedByAnother(error)) return 'slow';
       if (before && isRefusedByStock(error) && (await isBehind(before))) return 'slow';
       throw error;
@@ -127,10 +133,19 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
       current.sealed_n = (await followedSale(db, saleNo)).sealed_n;
       if (last.applied_n > current.sealed_n) return fenced(current, 'movements_mismatch');
     }
-    ahead.prepare(current, chunk, last.seq);
+    // Decoded while Postgres writes: before that it would wait for us.
+    const meanwhile = () => ahead.prepare(current, chunk, last.seq);
     const done = metrics.ingestSeconds.startTimer();
     const { grace_ms, enqueueAuthorize } = deps;
-    const plan = await writeChunk(db, { sale: current, entries, now_ms, grace_ms, enqueueAuthorize });
+    const plan = await writeChunk(db, {
+      sale: current,
+      entries,
+      now_ms,
+      grace_ms,
+      enqueueAuthorize,
+      expect_known,
+      meanwhile,
+    });
     done();
     metrics.ingestOrders.inc({ result: 'reserved' }, plan.orders.length - plan.rejected);
     if (plan.rejected > 0) metrics.ingestOrders.inc({ result: 'rejected' }, plan.rejected);
@@ -213,10 +228,13 @@ export function followSale(deps: FollowDeps, saleNo: number): Follower {
   return { step, lookAgain, state };
 }
 
+function isKnownOrder(error: unknown): boolean {
+  return (error as { constraint?: unknown }).constraint === 'orders_pkey';
+}
+
 /** Another ingester has committed the same orders, or gates, while we were at it. */
 function isInsertedByAnother(error: unknown): boolean {
-  const { constraint } = error as { constraint?: unknown };
-  return constraint === 'orders_pkey' || constraint === 'sale_events_gates';
+  return isKnownOrder(error) || (error as { constraint?: unknown }).constraint === 'sale_events_gates';
 }
 
 /** Units that were taken out of sale can't be taken out again, where they were all that was left. */

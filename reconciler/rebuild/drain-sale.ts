@@ -130,7 +130,8 @@ async function write(
   lost: number,
 ): Promise<FollowedSale> {
   const { grace_ms, enqueueAuthorize } = deps;
-  const plan = await writeChunk(deps.db, { sale, entries, now_ms, grace_ms, enqueueAuthorize, drained });
+  const terms = { now_ms, grace_ms, enqueueAuthorize, drained, expect_known: true };
+  const plan = await writeChunk(deps.db, { sale, entries, ...terms });
   await deps.onChunk(plan, { read: entries.length, lost });
   return { ...sale, ...drained, chain: plan.chain };
 }

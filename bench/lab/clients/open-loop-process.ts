@@ -34,7 +34,8 @@ async function run(load: OpenLoopLoad): Promise<OpenLoopResult> {
 
   function sendDue(): void {
     for (let now = performance.now(); sent < total && dueAt(sent) <= now; ) {
-      const connection = free.pop();
+      // In turn: one that is used by bursts alone would be closed for idleness as a burst comes.
+      const connection = free.shift();
       if (!connection) return;
       const due_ms = dueAt(sent++);
       now = performance.now();

@@ -291,6 +291,7 @@ async function run(side: Side, c: Command): Promise<unknown> {
       const plan = await writeChunk(db, {
         ...{ sale, entries: [{ ...entry, seq: sale.seq + 1 }], now_ms: Date.now(), grace_ms: 1_000 },
         enqueueAuthorize: none,
+        expect_known: true,
       });
       side.seq = plan.seq;
       return [plan.rejected, plan.replayed, plan.fenced_reason, plan.movements.length];
