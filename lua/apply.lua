@@ -5,7 +5,7 @@
 --
 -- n         takes effect only if the sale holds n - 1; n or less has been applied, so sending again is
 --           harmless; a gap, or a result below zero, fences the sale (reason impossible)
--- buyers    16 bytes each
+-- buyers    their hashes, 16 bytes each
 -- batch     msgpack columns { skus, to_available, from_held, units }, all quantities >= 0; units a buyer
 -- earliest_ms  deadline of the oldest hold in the ledger, 0 if it has none
 
@@ -14,6 +14,7 @@
 -- @include lib/record
 -- @include lib/guard
 -- @include lib/entry
+-- @include lib/limit
 -- @include lib/stock
 
 local record_key, available_key, held_key, buyers_key, stream_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -23,7 +24,7 @@ local skus, to_available, from_held, units = batch[1], batch[2], batch[3], batch
 
 local buyers = {}
 for i = 1, #units do
-  buyers[i] = string.sub(buyer_hashes, 16 * i - 15, 16 * i)
+  buyers[i] = limit_counter(buyer_hashes, 16 * i - 15)
 end
 
 local record = read_record(record_key)

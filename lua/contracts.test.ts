@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { LIMIT_COUNTER_BYTES } from '../domain/ids.ts';
 import { RECORD_TTL_DAYS, RECORD_WINDOW_DAYS } from '../domain/limits.ts';
 import { REBUILD_SCRIPTS } from './rebuild-scripts.ts';
 import { loadScript } from './registry.ts';
@@ -74,6 +75,11 @@ test.each(verbs)(
     expect(Math.max(...uses) - Math.min(...uses)).toBeLessThan(6);
   },
 );
+
+test('limit counters have the same names on both sides', () => {
+  const text = readFileSync(new URL('./lib/limit.lua', import.meta.url), 'utf8');
+  expect(text).toContain(`local LIMIT_COUNTER_BYTES = ${LIMIT_COUNTER_BYTES}\n`);
+});
 
 test('the record window is the same on both sides', () => {
   const text = readFileSync(new URL('./lib/buckets.lua', import.meta.url), 'utf8');

@@ -31,6 +31,7 @@
 -- @include lib/guard
 -- @include lib/buckets
 -- @include lib/entry
+-- @include lib/limit
 -- @include lib/stock
 
 local slice = string.sub
@@ -46,7 +47,7 @@ local ids, buyers = { unpack(answer_lengths) }, { unpack(answer_lengths) }
 for i = 1, requests do
   local first = 48 * i - 47
   ids[i] = slice(hashes, first, first + 15)
-  buyers[i] = slice(hashes, first + 32, first + 47)
+  buyers[i] = limit_counter(hashes, first + 32)
 end
 
 local record = read_record(record_key)

@@ -17,7 +17,7 @@ for first = from, to, STEP do
     local sixteen = struct.pack('>I4I4I4I4', i, i * 7 % 4294967296, i * 13 % 4294967296, i * 31 % 4294967296)
     local at = #records
     records[at + 1], records[at + 2] = sixteen, sixteen .. sixteen .. rest
-    counters[at + 1], counters[at + 2] = sixteen, '1'
+    counters[at + 1], counters[at + 2] = string.sub(sixteen, 1, 14), '1'
   end
   redis.call('HSET', bucket_key, unpack(records))
   redis.call('HSET', buyers_key, unpack(counters))

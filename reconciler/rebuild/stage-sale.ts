@@ -4,7 +4,7 @@
  * repeated, and none does anything once the generation is in use or given up.
  */
 import type { Redis } from 'ioredis';
-import { dayOf, decodeOrderId, requestHash } from '../../domain/ids.ts';
+import { dayOf, decodeOrderId, limitCounter, requestHash } from '../../domain/ids.ts';
 import {
   RECORD_WINDOW_DAYS,
   STAGE_BYTES_MAX,
@@ -86,7 +86,7 @@ export async function stageSale(options: StageOptions): Promise<Staged> {
       rows.rows_total += piece.length;
       await steps.add(
         'buyers',
-        piece.flatMap((buyer) => [buyer.buyer_hash, buyer.units]),
+        piece.flatMap((buyer) => [limitCounter(buyer.buyer_hash), buyer.units]),
       );
     }
   }

@@ -3,7 +3,7 @@
  * when everything has come to rest. Each says what is wrong in one line.
  */
 import type { Redis } from 'ioredis';
-import { buyerHash } from '../../domain/ids.ts';
+import { buyerHash, limitCounter } from '../../domain/ids.ts';
 import { auditOrders, auditSale, type LiveStock, type SaleAudit } from '../../ledger/audit.ts';
 import { followedSale } from '../../ledger/stream/cursor.ts';
 import { saleKeys } from '../../lua/keys.ts';
@@ -172,7 +172,9 @@ async function movements(db: Pool, saleNo: number, orders: readonly Order[]): Pr
 async function limits({ db, redis }: Stores, saleNo: number, orders: readonly Order[]): Promise<string[]> {
   const sale = await followedSale(db, saleNo);
   const counted = await Promise.all(
-    BUYERS.map((buyer) => redis.hgetBuffer(saleKeys(placeOf(sale)).buyers, buyerHash(sale.salt, buyer))),
+    BUYERS.map((buyer) =>
+      redis.hgetBuffer(saleKeys(placeOf(sale)).buyers, limitCounter(buyerHash(sale.salt, buyer))),
+    ),
   );
   return BUYERS.flatMap((buyer, i) => {
     const own = orders.filter((order) => order.buyer === buyer && !isBack(order));

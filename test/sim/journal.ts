@@ -5,8 +5,8 @@
 import type { Line } from '../../domain/types.ts';
 
 export type EventOfRedis =
-  /** Ids and buyers as latin1 text of their 16 bytes. */
-  | { kind: 'taken'; id: string; buyer: string; lines: readonly Line[]; early: boolean }
+  /** Ids as latin1 text of their 16 bytes. */
+  | { kind: 'taken'; id: string; lines: readonly Line[]; early: boolean }
   | { kind: 'reduced'; id: string; lines: readonly Line[] }
   | { kind: 'applied'; n: number }
   | { kind: 'gate'; gate: string };

@@ -4,6 +4,7 @@
  *
  * A verb gets KEYS and ARGV as the typed calls of lua/scripts.ts send them, and answers what Redis would.
  */
+import { limitCounter } from '../../../domain/ids.ts';
 import { RECORD_WINDOW_DAYS } from '../../../domain/limits.ts';
 import {
   applyModel,
@@ -147,6 +148,9 @@ const STATUS: Record<StockAnswer['status'], string> = {
   unknown_sku: 'u',
 };
 
+/** The name of the limit counter of the buyer whose hash begins there. */
+const counterAt = (hashes: Buffer, from: number) => latin1(limitCounter(hashes.subarray(from, from + 16)));
+
 const reserve: Verb = (context, KEYS, ARGV) => {
   const { keys, now_ms } = context;
   const [record_key, available_key, held_key, buyers_key, stream_key] = KEYS;
@@ -165,7 +169,13 @@ const reserve: Verb = (context, KEYS, ARGV) => {
     const lines: { sku: string; qty: number }[] = [];
     for (let left = flat[at++]; left > 0; left--) lines.push({ sku: skus[flat[at++] - 1], qty: flat[at++] });
     const part = (from: number) => latin1(hashes.subarray(48 * i + from, 48 * i + from + 16));
-    return { id: part(0), fingerprint: part(16), buyer: part(32), lines, question: length === 0 };
+    return {
+      id: part(0),
+      fingerprint: part(16),
+      buyer: counterAt(hashes, 48 * i + 32),
+      lines,
+      question: length === 0,
+    };
   });
   // What the twin asks of the records it knows, and what it adds.
   const added = new Map<string, StockRecord>();
@@ -204,7 +214,7 @@ const reserve: Verb = (context, KEYS, ARGV) => {
       bucket.set(id, Buffer.concat([head, stamp, answers.subarray(answer_at, answer_next)]));
       taken.push(payloads.subarray(payload_at, payload_next));
       const early = now_ms < field(record, 'opens_at_ms');
-      context.told({ kind: 'taken', id, buyer: requests[i].buyer, lines: requests[i].lines, early });
+      context.told({ kind: 'taken', id, lines: requests[i].lines, early });
     } else if (answer.status === 'replay' || answer.status === 'known') {
       const found = days.find(id);
       extras.push(text(String(found?.day)), found?.bytes ?? null);
@@ -259,7 +269,7 @@ const apply: Verb = (context, KEYS, ARGV) => {
   const movement = {
     n,
     items: skus.map((sku, i) => ({ sku, to_available: to_available[i], from_held: from_held[i] })),
-    buyers: units.map((count, i) => ({ buyer: latin1(hashes.subarray(16 * i, 16 * i + 16)), units: count })),
+    buyers: units.map((count, i) => ({ buyer: counterAt(hashes, 16 * i), units: count })),
   };
   const done = applyModel(state, movement);
   if (done === 'already') return reply('already');
