@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     config,
     registry,
     log,
-    give_way: () => give_way_to_stock(),
+    give_way: () => give_way(),
   });
   let saga: Saga | undefined;
   const locks = createSaleLocks({ url, application_name: 'stampede-reconciler-locks', on_error });
@@ -59,7 +59,6 @@ async function main(): Promise<void> {
   const { stream_keep_ms: trim_age_ms } = config;
   const reconciler = createReconciler({ db, redis, locks, log, registry, enqueueAuthorize, trim_age_ms });
   const give_way = createGiveWay(reconciler);
-  const give_way_to_stock = createGiveWay({ lagMs: reconciler.behindMs });
   const notReady = () => (signal.aborted ? 'ending' : reconciler.notReady());
   const { reconciler_port: port, host } = config;
   const server = await startOpsServer({ port, host, registry, notReady });
@@ -104,7 +103,7 @@ async function main(): Promise<void> {
         {
           ...shared,
           sinks: [createWebhookSink(), notify.sink, createChainSink({ onOrders: reconciler.see })],
-          give_way: give_way_to_stock,
+          give_way,
         },
         signal,
       ),
@@ -115,7 +114,7 @@ async function main(): Promise<void> {
             signing_key,
             keep_days,
             target: { local: config.webhook_allow_http },
-            give_way: give_way_to_stock,
+            give_way,
           },
           signal,
         ),

@@ -33,9 +33,10 @@ export type Reconciler = {
   notReady(): string | null;
   /** Something happened to these orders: the audit looks at them soon. */
   see(orderIds: Iterable<string>): void;
-  /** How long the oldest stream entry of the followed sales has waited, ms. */
-  lagMs(): number;
-  /** The same, or how long a wave of holds that run out has lasted, whichever is more: so long others wait for stock, ms. */
+  /**
+   * How long the oldest stream entry of the followed sales has waited, or a wave of holds that run out has lasted, whichever
+   * is more, ms.
+   */
   behindMs(): number;
 };
 
@@ -79,7 +80,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       ]);
     },
     see: (orderIds) => deep.see(orderIds),
-    lagMs: () => lagMs(followed()),
     behindMs,
     notReady() {
       if (redis.status !== 'ready') return 'Redis is away';

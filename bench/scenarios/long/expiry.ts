@@ -24,7 +24,7 @@ export const expiry: Stand = {
   what: 'All holds of a sale run out at once while it goes on selling: what that costs those who buy, and when the stock is back.',
   sizes: {
     holds: { what: 'live holds', standard: 1_000_000, quick: 5_000 },
-    'expiry-rate': { what: 'checkouts/s offered meanwhile', standard: 2_000, quick: 200 },
+    'expiry-rate': { what: 'checkouts/s offered meanwhile', standard: 1_000, quick: 200 },
     'expiry-flat-out': {
       what: 'holds of the wave under as many checkouts as are answered',
       ...{ standard: 200_000, quick: 5_000 },
