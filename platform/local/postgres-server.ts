@@ -1,6 +1,7 @@
 /** Starts and ends a real Postgres cluster in a folder: initdb at the first start, crash recovery at any later one. */
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -45,9 +46,19 @@ const SETTINGS = {
   // What the ledger has committed it must know after power loss.
   fsync: 'on',
   synchronous_commit: 'on',
+  // Names of orders are hashes: their indexes are written everywhere, so what lives must fit into memory, and after each
+  // checkpoint a page goes whole into the WAL.
+  shared_buffers: `${bufferMegabytes()}MB`,
+  max_wal_size: '4GB',
   timezone: 'UTC',
   log_timezone: 'UTC',
 };
+
+/** A quarter of the memory that we may use, as PostgreSQL's manual advises, and 1 GiB at most. Only what is used of it is taken. */
+function bufferMegabytes(): number {
+  const bytes = Math.min(totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY);
+  return Math.max(128, Math.min(1024, Math.floor(bytes / 4 / 2 ** 20)));
+}
 
 /** Resolves when Postgres has recovered and answers. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
