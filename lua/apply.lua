@@ -24,7 +24,7 @@ local skus, to_available, from_held, units = batch[1], batch[2], batch[3], batch
 
 local buyers = {}
 for i = 1, #units do
-  buyers[i] = limit_counter(buyer_hashes, 16 * i - 15)
+  buyers[i] = string.sub(buyer_hashes, 16 * i - 15, 16 * i - 16 + LIMIT_COUNTER_BYTES)
 end
 
 local record = read_record(record_key)

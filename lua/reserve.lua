@@ -47,7 +47,7 @@ local ids, buyers = { unpack(answer_lengths) }, { unpack(answer_lengths) }
 for i = 1, requests do
   local first = 48 * i - 47
   ids[i] = slice(hashes, first, first + 15)
-  buyers[i] = limit_counter(hashes, first + 32)
+  buyers[i] = slice(hashes, first + 32, first + 31 + LIMIT_COUNTER_BYTES)
 end
 
 local record = read_record(record_key)
