@@ -156,6 +156,22 @@ describe('once a SKU is empty', () => {
     expect(count(outcomes, 'temporarily_held')).toBe(45);
     expect(await available(sale)).toBe(0);
   });
+
+  test('two requests under one key at the same moment: one is taken, the other is told what was true before it', async () => {
+    const { sale, loaded } = await open(1);
+    const reserve = createReserve({ redis, observe });
+    await buy(reserve, sale);
+    await buy(reserve, sale);
+    await apply(admin, loaded.token, {
+      ...{ n: 1, buyers: [], earliest_ms: 0 },
+      items: [{ sku: 'a', to_available: 5, from_held: 0 }],
+    });
+    // The first would be taken, so it goes again, whole; meanwhile the second has been decided.
+    const [one, six] = await Promise.all([buy(reserve, sale, ann), buy(reserve, sale, { ...ann, qty: 6 })]);
+    expect([one.kind, six.kind]).toEqual(['accepted', 'temporarily_held']);
+    expect((await buy(reserve, sale, { ...ann, qty: 6 })).kind).toBe('idempotency_key_reused');
+    expect(await available(sale)).toBe(4);
+  });
 });
 
 describe('when Redis is trouble', () => {

@@ -31,6 +31,16 @@ function turnOf(outcome: ReserveOutcome): number {
   return outcome.replayed ? 2 : 1;
 }
 
+/**
+ * Answers to requests that were under way together. Who was first is known by the answer alone: what is refused was asked
+ * before something was taken under its key, what is replayed after.
+ */
+function inTurn(wishes: readonly Wish[], outcomes: readonly ReserveOutcome[]) {
+  return wishes
+    .map((wish, at) => ({ wish, outcome: outcomes[at] }))
+    .sort((a, b) => turnOf(a.outcome) - turnOf(b.outcome));
+}
+
 const noJobs = () => Promise.resolve();
 const HANGS_AFTER_MS = 60_000;
 /** Steps until a sale has come to rest: far more than it needs. */
@@ -86,11 +96,7 @@ export async function runSequence(
         const resent = asked.some((one) => one.resent);
         const seq = await redisSeq();
         const wishes = [...command.one, ...command.other];
-        const answers = wishes.map((wish, at) => ({ wish, outcome: outcomes[at] }));
-        // Who was first is known by the answer alone: what is refused was asked before something was taken under
-        // its key, what is replayed after.
-        answers.sort((a, b) => turnOf(a.outcome) - turnOf(b.outcome));
-        for (const { wish, outcome } of answers) {
+        for (const { wish, outcome } of inTurn(wishes, outcomes)) {
           count(`race ${outcome.kind}`);
           hear(journal, wish, outcome, seq, resent);
         }
@@ -174,10 +180,14 @@ export async function runSequence(
   async function ask(engine: 0 | 1, wishes: readonly Wish[], lost: boolean): Promise<void> {
     const { outcomes, resent } = await shop.ask(engine, wishes, { lost });
     const seq = await redisSeq();
-    for (const [i, wish] of wishes.entries()) {
-      count(`reserve ${outcomes[i].kind}`);
-      trace?.(`    ${wish.buyer}/${wish.key}: ${JSON.stringify(outcomes[i])}`);
-      hear(journal, wish, outcomes[i], seq, resent);
+    // What was asked first as a question goes again, whole, after the rest of its batch has been decided.
+    const answers = resent
+      ? inTurn(wishes, outcomes)
+      : wishes.map((wish, i) => ({ wish, outcome: outcomes[i] }));
+    for (const { wish, outcome } of answers) {
+      count(`reserve ${outcome.kind}`);
+      trace?.(`    ${wish.buyer}/${wish.key}: ${JSON.stringify(outcome)}`);
+      hear(journal, wish, outcome, seq, resent);
     }
   }
 
