@@ -2,9 +2,9 @@
  * The usual way to pay orders from a queue: one pg-boss job an order, and one order a transaction. The same provider,
  * the same ledger verbs with one order each, the same durability. Tuned as far as it goes: jobs are fetched and
  * completed many at once, all of a fetch are worked on at the same time, and no fetch waits for a polling interval.
- * How many loops, jobs a fetch and connections is best is searched by bench/saga.ts.
+ * How many loops, jobs a fetch and connections is best is searched by bench/scenarios/saga.ts.
  *
- * Argument: WorkerSettings as JSON. Told `go` it begins to fetch jobs.
+ * WORKER_SETTINGS: WorkerSettings as JSON. Told `go` it begins to fetch jobs.
  */
 import PgBoss from 'pg-boss';
 import { recordAttempts } from '../../ledger/payments/record-attempts.ts';
@@ -13,10 +13,13 @@ import { bossDb } from '../../payments/jobs/install.ts';
 import { idempotencyKey, type Outcome } from '../../payments/port.ts';
 import { createProviders } from '../../payments/providers.ts';
 import { createPool, withTransaction } from '../../platform/postgres.ts';
-import { counted, type WorkerSettings } from '../saga/worker-settings.ts';
-
-export const BASELINE_QUEUE = 'bench-order';
-export type BaselineJob = { order_id: string };
+import {
+  BASELINE_QUEUE,
+  type BaselineJob,
+  counted,
+  type WorkerSettings,
+  workerSettings,
+} from '../saga/worker-settings.ts';
 
 const LOOK_AGAIN_MS = 30_000;
 
@@ -74,4 +77,4 @@ async function main(settings: WorkerSettings): Promise<void> {
   process.send?.('ready');
 }
 
-if (process.argv[2]?.startsWith('{')) await main(JSON.parse(process.argv[2]) as WorkerSettings);
+await main(workerSettings());

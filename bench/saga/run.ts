@@ -1,23 +1,21 @@
 /** One run: a fresh ledger full of orders with their jobs, a fresh sandbox, one worker; timed until all is captured. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import PgBoss from 'pg-boss';
 import { enqueueAuthorize } from '../../payments/jobs/enqueue.ts';
 import { bossDb } from '../../payments/jobs/install.ts';
 import { journalPath } from '../../payments/sandbox/journal.ts';
 import { testimony } from '../../payments/sandbox/witness.ts';
 import { freePort } from '../../platform/local/ports.ts';
-import type { PostgresServer } from '../../platform/local/postgres-server.ts';
 import { createPool, type Pool, withTransaction } from '../../platform/postgres.ts';
 import { ledgerOrders, ledgerSale, setHeartbeat } from '../../test/support/ledger.ts';
-import { BASELINE_QUEUE, type BaselineJob } from '../baselines/one-job-per-order.ts';
+import type { Stores } from '../ingest/stores.ts';
+import { forkBuilt } from '../lab/built.ts';
 import { cpuSeconds } from '../lab/cpu.ts';
-import type { Tuning, WorkerSettings } from './worker-settings.ts';
+import { BASELINE_QUEUE, type BaselineJob, type Tuning, type WorkerSettings } from './worker-settings.ts';
 
 export type Contestant = 'saga' | 'baseline';
 
@@ -31,13 +29,12 @@ export type RunResult = {
 };
 
 export type RunOptions = {
-  postgres: PostgresServer;
-  template: string;
+  stores: Stores;
   contestant: Contestant;
   orders: number;
   skus: number;
+  /** Of the baseline. */
   tuning?: Tuning;
-  cpu_prof?: string;
 };
 
 const SECRET = 'bench-secret';
@@ -45,14 +42,14 @@ const CHUNK = 500;
 const PATIENCE_MS = 300_000;
 
 export async function runOnce(options: RunOptions): Promise<RunResult> {
-  const { postgres, contestant, orders } = options;
-  const database_url = await freshDatabase(postgres, options.template);
+  const { stores, contestant, orders } = options;
+  const database_url = await stores.freshDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'stampede-bench-psp-'));
   const db = createPool({ url: database_url, max: 4, application_name: 'bench', on_error: () => {} });
   const children: ChildProcess[] = [];
   try {
     const port = await freePort();
-    const sandbox = await started(children, '../../payments/sandbox/main.ts', [], options.cpu_prof, {
+    const sandbox = await started(children, 'payments/sandbox/main.js', {
       ...{ HOST: '127.0.0.1', SANDBOX_PORT: String(port), SANDBOX_DIR: dir, PSP_SANDBOX_SECRET: SECRET },
       LOG_LEVEL: 'warn',
     });
@@ -62,11 +59,12 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
       providers: { psp: 'sandbox', psp_sandbox_url: `http://127.0.0.1:${port}`, psp_sandbox_secret: SECRET },
       ...(options.tuning ? { tuning: options.tuning } : {}),
     };
-    const script = contestant === 'saga' ? './worker.ts' : '../baselines/one-job-per-order.ts';
+    const program = contestant === 'saga' ? 'bench/saga/worker.js' : 'bench/baselines/one-job-per-order.js';
     const sale_no = await fill(db, options);
-    const worker = await started(children, script, [JSON.stringify(settings)], options.cpu_prof);
+    await stores.checkpoint();
+    const worker = await started(children, program, { WORKER_SETTINGS: JSON.stringify(settings) });
 
-    const pids = { worker: worker.pid ?? 0, postgres: postgres.pid, sandbox: sandbox.pid ?? 0 };
+    const pids = { worker: worker.pid ?? 0, postgres: stores.postgres.pid, sandbox: sandbox.pid ?? 0 };
     const before = Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)] as const);
     const captured = once(worker, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) });
     const begun = performance.now();
@@ -77,42 +75,17 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     const cpu_us = Object.fromEntries(
       before.map(([name, used]) => [
         name,
-        Math.round(((cpuSeconds(pids[name as keyof typeof pids]) - used) * 1e6) / orders),
+        ((cpuSeconds(pids[name as keyof typeof pids]) - used) * 1e6) / orders,
       ]),
     ) as RunResult['cpu_us'];
     const wrong = await whatIsWrong(db, sale_no, orders, dir);
-    return { orders_per_s: Math.round(orders / seconds), seconds, cpu_us, wrong };
+    return { orders_per_s: orders / seconds, seconds, cpu_us, wrong };
   } finally {
     await Promise.all(children.map(ended));
     await db.end();
-    await admin(postgres, (client) =>
-      client.query(`DROP DATABASE ${databaseName(database_url)} WITH (FORCE)`),
-    );
+    await stores.drop(database_url);
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-async function freshDatabase(postgres: PostgresServer, template: string): Promise<string> {
-  const url = new URL(postgres.url);
-  url.pathname = `/run_${Date.now()}`;
-  await admin(postgres, (client) =>
-    client.query(`CREATE DATABASE ${databaseName(url.href)} TEMPLATE ${template}`),
-  );
-  return url.href;
-}
-
-async function admin(postgres: PostgresServer, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-function databaseName(url: string): string {
-  return new URL(url).pathname.slice(1);
 }
 
 /** Orders of one item as ingest leaves them, with their jobs in the queue. */
@@ -147,19 +120,13 @@ async function fill(db: Pool, { orders, skus, contestant }: RunOptions): Promise
 
 async function started(
   children: ChildProcess[],
-  script: string,
-  args: string[],
-  cpu_prof: string | undefined,
-  env: Record<string, string> = {},
+  program: string,
+  env: Record<string, string>,
 ): Promise<ChildProcess> {
-  const profile = cpu_prof ? ['--cpu-prof', `--cpu-prof-dir=${cpu_prof}`] : [];
-  const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
-    execArgv: ['--import', 'tsx', ...profile],
-    env: { ...process.env, ...env },
-  });
+  const child = forkBuilt(program, { env: { ...process.env, ...env } });
   children.push(child);
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['exit'])]);
-  if (message !== 'ready') throw new Error(`${script} did not start`);
+  if (message !== 'ready') throw new Error(`${program} did not start`);
   return child;
 }
 

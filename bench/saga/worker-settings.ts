@@ -11,8 +11,16 @@ export type WorkerSettings = {
   tuning?: Tuning;
 };
 
+/** The baseline's queue. */
+export const BASELINE_QUEUE = 'bench-order';
+export type BaselineJob = { order_id: string };
+
 /** Loops that fetch, jobs a fetch, connections to the ledger. */
 export type Tuning = { loops: number; batch: number; connections: number };
+
+export function workerSettings(): WorkerSettings {
+  return JSON.parse(process.env.WORKER_SETTINGS ?? '') as WorkerSettings;
+}
 
 /** The same providers, counting captures. */
 export function counted(providers: Providers, orders: number): Providers {

@@ -1,12 +1,12 @@
-/** The saga as a process of its own. Argument: WorkerSettings as JSON. Told `go` it begins to fetch jobs. */
+/** The saga as a process of its own. WORKER_SETTINGS: WorkerSettings as JSON. Told `go` it begins to fetch jobs. */
 import { Registry } from 'prom-client';
 import { createProviders } from '../../payments/providers.ts';
 import { createLog } from '../../platform/log.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { startSaga } from '../../reconciler/saga/saga.ts';
-import { counted, type WorkerSettings } from './worker-settings.ts';
+import { counted, workerSettings } from './worker-settings.ts';
 
-const settings = JSON.parse(process.argv[2]) as WorkerSettings;
+const settings = workerSettings();
 const url = settings.database_url;
 const pool = createPool({ url, max: 8, application_name: 'bench-saga', pipeline: true, on_error: () => {} });
 let go = () => {};

@@ -13,6 +13,7 @@ import { outage } from './long/outage.ts';
 import { restart } from './long/restart.ts';
 import { rss } from './long/rss.ts';
 import { mixed } from './mixed.ts';
+import { saga } from './saga.ts';
 import { memory } from './scale-memory.ts';
 import { scaleReservations } from './scale-reservations.ts';
 import { scaleSkus } from './scale-skus.ts';
@@ -41,6 +42,7 @@ export const STANDS: readonly Stand[] = [
   denominators,
   hotPath,
   ingest,
+  saga,
   lag,
   scaleSkus,
   scaleSkusHttp,
