@@ -4,7 +4,7 @@ import type { Pool } from '../../platform/postgres.ts';
 import { buyInTransaction, purchaseOf } from './ledger.ts';
 import { type TakeStock, VersionMoved } from './take-stock.ts';
 
-const TRIES_MAX = 20;
+const TRIES_MAX = 100;
 
 export function reserveInPostgres(db: Pool, take: TakeStock): Reserve {
   return async (request) => {
