@@ -17,7 +17,11 @@ export type ProbeOptions = {
 };
 
 /** `end` waits for what is under way, for at most `patience_ms`. */
-export function startProbe(options: ProbeOptions): { end(patience_ms?: number): Promise<Tally> } {
+export function startProbe(options: ProbeOptions): {
+  /** How many were told 503 so far. */
+  refused(): number;
+  end(patience_ms?: number): Promise<Tally>;
+} {
   const tally = createTally();
   const request = lockRequest(options, options.sale_id, options.sku);
   const idle: Lane[] = [];
@@ -25,6 +29,7 @@ export function startProbe(options: ProbeOptions): { end(patience_ms?: number): 
   const began_ms = performance.now();
   let sent = 0;
   let under_way = 0;
+  let refused = 0;
 
   type Lane = { connection: Connection; due_ms: number; busy: boolean; next?: string };
 
@@ -41,6 +46,7 @@ export function startProbe(options: ProbeOptions): { end(patience_ms?: number): 
         answered(answer) {
           lane.busy = false;
           under_way -= 1;
+          if (answer.status === 503) refused += 1;
           tally.answered(answer, performance.now() - lane.due_ms);
           if (answer.closes) lane.connection.destroy();
           else idle.push(lane);
@@ -80,6 +86,7 @@ export function startProbe(options: ProbeOptions): { end(patience_ms?: number): 
   }, 2);
 
   return {
+    refused: () => refused,
     async end(patience_ms = 10_000) {
       clearInterval(timer);
       const until = performance.now() + patience_ms;
