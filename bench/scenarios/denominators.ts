@@ -6,8 +6,7 @@ import { fdatasyncsPerSecond } from '../denominators/fdatasync.ts';
 import { type Answered, pipelined } from '../denominators/pipeline.ts';
 import { redisLoadTimes } from '../denominators/redis-load.ts';
 import { startStores } from '../ingest/stores.ts';
-import { spread } from '../lab/spread.ts';
-import type { Figure, Stand } from './stand.ts';
+import { type Figure, medianFigure, type Stand } from './stand.ts';
 
 const SCRIPT = 'return 1';
 
@@ -21,8 +20,7 @@ export const denominators: Stand = {
   async measure({ sizes, pairs, seconds, say }) {
     const figures: Figure[] = [];
     const figure = (what: string, unit: string, values: readonly number[]) => {
-      const of = spread(values);
-      if (of) figures.push({ what, value: of.median, unit, spread: of });
+      figures.push(...medianFigure(what, unit, values));
     };
     // The time of one scenario's run, for all rounds of one figure together.
     const round_s = seconds / pairs;

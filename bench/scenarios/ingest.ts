@@ -10,8 +10,7 @@ import { fillStream } from '../ingest/stream.ts';
 import type { Follow, Followed } from '../ingest/worker-messages.ts';
 import { forkBuilt } from '../lab/built.ts';
 import { cpuSeconds } from '../lab/cpu.ts';
-import { spread } from '../lab/spread.ts';
-import type { Figure, Stand } from './stand.ts';
+import { type Bar, type Figure, medianFigure, type Stand } from './stand.ts';
 
 const KINDS = [
   { lines: 1, name: 'one-item orders' },
@@ -124,12 +123,8 @@ function whatIsMissing(written: RowCounts, { orders, lines }: { orders: number; 
 }
 
 function figuresOf(name: string, runs: readonly Run[], orders: number): Figure[] {
-  const figure = (what: string, unit: string, read: (run: Run) => number, bar?: Figure['bar']): Figure[] => {
-    const values = spread(runs.map(read));
-    return values
-      ? [{ what: `${name}: ${what}`, value: values.median, unit, spread: values, ...(bar ? { bar } : {}) }]
-      : [];
-  };
+  const figure = (what: string, unit: string, read: (run: Run) => number, bar?: Bar): Figure[] =>
+    medianFigure(`${name}: ${what}`, unit, runs.map(read), bar);
   return [
     ...figure('ingest against COPY', 'times', (run) => run.copy.seconds / run.seconds, { at_least: 0.6 }),
     ...figure('ingest', 'orders/s', (run) => orders / run.seconds),
@@ -151,7 +146,8 @@ function lineOf(run: Run, orders: number): string {
 }
 
 type Worker = {
-  process: ChildProcess /** Its next message; throws if it ends first. */;
+  process: ChildProcess;
+  /** Its next message; throws if it ends first. */
   said(): Promise<unknown>;
 };
 

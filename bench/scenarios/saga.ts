@@ -1,9 +1,8 @@
 /** How many orders a second the saga pays at a sandbox that answers at once, in turn with one pg-boss job an order. */
 import { type Stores, startStores } from '../ingest/stores.ts';
-import { spread } from '../lab/spread.ts';
 import { type Contestant, type RunResult, runOnce } from '../saga/run.ts';
 import type { Tuning } from '../saga/worker-settings.ts';
-import type { Figure, Stand } from './stand.ts';
+import { type Figure, medianFigure, type Stand } from './stand.ts';
 
 const NAMES: Record<Contestant, string> = { saga: 'the saga', baseline: 'one job an order' };
 const TUNINGS: readonly Tuning[] = [
@@ -73,21 +72,17 @@ function lineOf(contestant: Contestant, { orders_per_s, seconds, cpu_us }: RunRe
 }
 
 function figuresOf({ saga, baseline }: Record<Contestant, RunResult[]>): Figure[] {
-  const figure = (what: string, unit: string, values: readonly number[]): Figure[] => {
-    const of = spread(values);
-    return of ? [{ what, value: of.median, unit, spread: of }] : [];
-  };
   const cpuOf = ({ cpu_us }: RunResult) => cpu_us.worker + cpu_us.postgres + cpu_us.sandbox;
   const againstBaseline = (read: (one: RunResult, other: RunResult) => number) =>
     saga.flatMap((one, i) => (baseline[i] ? [read(one, baseline[i])] : []));
   const ofEach = (name: string, runs: readonly RunResult[]): Figure[] => [
-    ...figure(
+    ...medianFigure(
       `${name}: orders paid`,
       'orders/s',
       runs.map((run) => run.orders_per_s),
     ),
     ...(['worker', 'postgres', 'sandbox'] as const).flatMap((process) =>
-      figure(
+      medianFigure(
         `${name}: CPU of an order, ${process}`,
         'us',
         runs.map((run) => run.cpu_us[process]),
@@ -95,13 +90,13 @@ function figuresOf({ saga, baseline }: Record<Contestant, RunResult[]>): Figure[
     ),
   ];
   return [
-    ...figure(
+    ...medianFigure(
       'the saga against one job an order',
       'times',
       againstBaseline((one, other) => one.orders_per_s / other.orders_per_s),
     ),
     // What others do on the machine meanwhile hardly changes this one.
-    ...figure(
+    ...medianFigure(
       'CPU of one job an order against the saga',
       'times',
       againstBaseline((one, other) => cpuOf(other) / cpuOf(one)),

@@ -2,7 +2,7 @@
  * What a stand is: a measurement that is not two things in turn, but figures, each with its bar, and curves. It starts what
  * it needs and ends it; its books are checked like those of a scenario.
  */
-import type { Spread } from '../lab/spread.ts';
+import { type Spread, spread } from '../lab/spread.ts';
 
 export type Stand = {
   name: string;
@@ -40,6 +40,12 @@ export type Figure = {
   spread?: Spread;
   bar?: Bar;
 };
+
+/** The median of these with their extremes; no figure of no values. */
+export function medianFigure(what: string, unit: string, values: readonly number[], bar?: Bar): Figure[] {
+  const of = spread(values);
+  return of ? [{ what, value: of.median, unit, spread: of, ...(bar ? { bar } : {}) }] : [];
+}
 
 export type Bar = { at_least: number } | { at_most: number };
 

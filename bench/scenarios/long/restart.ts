@@ -7,8 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFolder, type RunningStack, startStack } from '../../../test/e2e/support/stack.ts';
-import { spread } from '../../lab/spread.ts';
-import type { Figure, Stand } from '../stand.ts';
+import { type Figure, medianFigure, type Stand } from '../stand.ts';
 import { putHolds } from './holds.ts';
 import { openStores } from './stores.ts';
 
@@ -135,10 +134,8 @@ async function whatIsWrong(stack: RunningStack, holds: number, sold: number): Pr
 }
 
 function figuresOf(end: string, starts: readonly Start[]): Figure[] {
-  const figure = (what: string, read: (start: Start) => number): Figure[] => {
-    const values = spread(starts.map(read));
-    return values ? [{ what: `${what}, after ${end}`, value: values.median, unit: 's', spread: values }] : [];
-  };
+  const figure = (what: string, read: (start: Start) => number): Figure[] =>
+    medianFigure(`${what}, after ${end}`, 's', starts.map(read));
   return [
     ...figure('from the command to the first sale', (start) => start.first_sale),
     ...figure('of it Redis reading its AOF', (start) => start.redis_load),
