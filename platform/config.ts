@@ -62,7 +62,7 @@ export type Config = ProviderConfig & {
   /** Whose X-Forwarded-For counts. */
   trusted_proxies: readonly Network[];
   reconciler_port: number;
-  /** How much the reconciler lets others on its machine go first, 0 to 19. */
+  /** How much the reconciler, with its sessions at the database, lets others on its machine go first, 0 to 19. */
   reconciler_nice: number;
   sandbox_port: number;
   sandbox_dir: string;
@@ -137,7 +137,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     connection_limit_ip: rate(env, 'CONNECTION_LIMIT_IP', local_stack ? 0 : 1_000),
     trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
-    reconciler_nice: count(env, 'RECONCILER_NICE', local_stack ? 5 : 0, NICE_MAX, 0),
+    reconciler_nice: count(env, 'RECONCILER_NICE', local_stack ? 10 : 0, NICE_MAX, 0),
     sandbox_port,
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),

@@ -10,6 +10,7 @@ import { createRegistry } from '../platform/metrics.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis, redisReady } from '../platform/redis.ts';
 import { checkRedis } from '../platform/redis-check.ts';
+import { sessionsGiveWay } from '../platform/sessions-give-way.ts';
 import { createGiveWay } from './give-way.ts';
 import { runLoop } from './loop.ts';
 import { createNotify } from './notify/notify.ts';
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
   const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', pipeline: true, on_error });
   // And what others are told must keep neither waiting.
   const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
+  for (const pool of [db, sagaDb, outboxDb]) sessionsGiveWay(pool, config.reconciler_nice);
   countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);
   const notify = createNotify({

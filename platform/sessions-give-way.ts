@@ -1,0 +1,48 @@
+/**
+ * Sessions at a Postgres of this machine give way as much as the process that they work for. Each is a process of its own, and where
+ * Linux shares a machine between sessions first (see give-way.ts) each has as large a share as the engine: it is the nice reconciler's
+ * dozen of sessions that would make buyers wait.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { giveWay } from './give-way.ts';
+import type { Pool } from './postgres.ts';
+
+const AGAIN_MS = 150;
+const TRIES_MAX = 100;
+
+/** One is told after the other: the system takes one a tenth of a second. */
+let turn: Promise<void> = Promise.resolve();
+
+/** Every session that the pool opens from now on. One that can't be told, because it is somewhere else or somebody else's, works on as it is. */
+export function sessionsGiveWay(pool: Pool, nice: number): void {
+  if (nice === 0) return;
+  pool.on('connect', (client) => {
+    client
+      .query<{ pid: number; port: number | null }>(
+        'SELECT pg_backend_pid() AS pid, inet_client_port() AS port',
+      )
+      .then(({ rows: [{ pid, port }] }) => {
+        turn = turn.then(() => tell(pid, port, nice)).catch(() => {});
+      })
+      // Whoever is given the connection will see what is wrong with it.
+      .catch(() => {});
+  });
+}
+
+async function tell(pid: number, port: number | null, nice: number): Promise<void> {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    // Asked each time: meanwhile the number may be another's.
+    if (port === null || !isSession(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), port)) return;
+    if (giveWay(nice, pid)) return;
+    await pause(AGAIN_MS, undefined, { ref: false });
+  }
+}
+
+/**
+ * Is a process of this title the session of the connection from this port? Postgres writes both into it (`postgres: user database
+ * 127.0.0.1(40312) idle`). A process that has the number of a session on another machine is none.
+ */
+export function isSession(title: string, port: number): boolean {
+  return title.startsWith('postgres: ') && title.includes(`(${port})`);
+}
