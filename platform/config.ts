@@ -30,6 +30,9 @@ import { NICE_MAX } from './give-way.ts';
 
 export { ConfigError, type Network };
 
+/** Of the local stack's reconciler, which shares its machine with the engine (docs/decisions/0044). */
+export const LOCAL_RECONCILER_NICE = 10;
+
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -137,7 +140,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Readonly<Config> {
     connection_limit_ip: rate(env, 'CONNECTION_LIMIT_IP', local_stack ? 0 : 1_000),
     trusted_proxies: networks(env, 'TRUSTED_PROXIES'),
     reconciler_port: port(env, 'RECONCILER_PORT', 3001),
-    reconciler_nice: count(env, 'RECONCILER_NICE', local_stack ? 10 : 0, NICE_MAX, 0),
+    reconciler_nice: count(env, 'RECONCILER_NICE', local_stack ? LOCAL_RECONCILER_NICE : 0, NICE_MAX, 0),
     sandbox_port,
     sandbox_dir: env.SANDBOX_DIR || '.data/sandbox',
     stream_keep_ms: 1000 * seconds(env, 'STREAM_KEEP_SECONDS', 3_600),

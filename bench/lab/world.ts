@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { createSale } from '../../ledger/sales/create-sale.ts';
 import { saleKeys } from '../../lua/keys.ts';
+import { LOCAL_RECONCILER_NICE } from '../../platform/config.ts';
 import { removePostgres, startPostgres } from '../../platform/local/postgres-server.ts';
 import { startRedis } from '../../platform/local/redis-server.ts';
 import { createPool, type Pool, rows } from '../../platform/postgres.ts';
@@ -71,6 +72,8 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
   const stack = await startStack(folder.path, {
     ...{ REDIS_URL: redis.url, DATABASE_URL: postgres.url },
     ...{ RATE_LIMIT_BUYER: 'off', RATE_LIMIT_IP: 'off', LOG_LEVEL: 'warn' },
+    // As `npm start` has it, and unlike a test's stack.
+    RECONCILER_NICE: String(LOCAL_RECONCILER_NICE),
     ...env,
   }).catch(async (error: unknown) => {
     // Stores that nobody ends would keep this process for ever.

@@ -63,7 +63,9 @@ export async function startStack(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<RunningStack> {
   const port = Number(settings.PORT ?? (await freePort()));
-  const { child, output } = spawnSupervisor(data_dir, { ...settings, PORT: String(port) });
+  // A reconciler that gives way would wait for the other tests of this machine.
+  const defaults = { RECONCILER_NICE: '0' };
+  const { child, output } = spawnSupervisor(data_dir, { ...defaults, ...settings, PORT: String(port) });
   const exited = once(child, 'exit');
   const timer = setTimeout(() => child.kill('SIGKILL'), READY_MS);
   const ready = await Promise.race([once(child, 'message').then(() => true), exited.then(() => false)]);
