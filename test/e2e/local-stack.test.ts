@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../platform/local/ports.ts';
@@ -23,12 +24,31 @@ describe('a local stack', () => {
   let stack: RunningStack;
 
   beforeAll(async () => {
-    stack = await startStack(folder.path);
+    stack = await startStack(folder.path, { RECONCILER_NICE: '7' });
   });
 
   afterAll(async () => {
     await stack.stop();
     folder.remove();
+  });
+
+  test('the reconciler gives way with its sessions at the database, and the engine does not', async () => {
+    const nicesOf = async (...names: string[]) => {
+      const sessions = await stack.sql<{ pid: number }>(
+        'SELECT pid FROM pg_stat_activity WHERE application_name = ANY($1)',
+        [names],
+      );
+      return sessions.map(({ pid }) => getPriority(pid));
+    };
+    expect(getPriority(stack.pidOf('reconciler'))).toBe(7);
+    await eventually(
+      'sessions of the reconciler that give way',
+      20_000,
+      () => nicesOf('stampede-reconciler', 'stampede-saga', 'stampede-outbox'),
+      (nices) => nices.length > 2 && nices.every((nice) => nice === 7),
+    );
+    expect(getPriority(stack.pidOf('engine'))).toBe(getPriority());
+    expect((await nicesOf('stampede-engine')).every((nice) => nice === getPriority())).toBe(true);
   });
 
   test('shows where everything is, and a curl line that buys something when pasted', async () => {
