@@ -41,6 +41,7 @@ async function main(): Promise<void> {
   const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', pipeline: true, on_error });
   // And what others are told must keep neither waiting.
   const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
+  // Those that only listen, or hold a lock, take nothing from anybody.
   for (const pool of [db, sagaDb, outboxDb]) sessionsGiveWay(pool, config.reconciler_nice);
   countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);

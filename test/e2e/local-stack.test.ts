@@ -44,7 +44,7 @@ describe('a local stack', () => {
     await eventually(
       'sessions of the reconciler that give way',
       20_000,
-      () => nicesOf('stampede-reconciler', 'stampede-saga', 'stampede-outbox'),
+      () => nicesOf('stampede-reconciler', 'stampede-saga'),
       (nices) => nices.length > 2 && nices.every((nice) => nice === 7),
     );
     expect(getPriority(stack.pidOf('engine'))).toBe(getPriority());
