@@ -31,7 +31,7 @@ import { NICE_MAX } from './give-way.ts';
 export { ConfigError, type Network };
 
 /** Of the local stack's reconciler, which shares its machine with the engine (docs/decisions/0044). */
-export const LOCAL_RECONCILER_NICE = 10;
+export const LOCAL_RECONCILER_NICE = 5;
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -65,7 +65,7 @@ export type Config = ProviderConfig & {
   /** Whose X-Forwarded-For counts. */
   trusted_proxies: readonly Network[];
   reconciler_port: number;
-  /** How much the reconciler, with its sessions at the database, lets others on its machine go first, 0 to 19. */
+  /** How much the reconciler lets others on its machine go first, 0 to 19. */
   reconciler_nice: number;
   sandbox_port: number;
   sandbox_dir: string;

@@ -1,7 +1,6 @@
 /**
- * Sessions at a Postgres of this machine give way as much as the process that they work for. Each is a process of its own, and where
- * Linux shares a machine between sessions first (see give-way.ts) each has as large a share as the engine: it is the nice reconciler's
- * dozen of sessions that would make buyers wait.
+ * Sessions at a Postgres of this machine that give way. Each is a process of its own, and where Linux shares a machine between
+ * sessions first (see give-way.ts) each has as large a share as the engine, however nice the process is that it works for.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';

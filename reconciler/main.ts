@@ -3,7 +3,7 @@ import { enqueueAuthorize } from '../payments/jobs/enqueue.ts';
 import { createProviders } from '../payments/providers.ts';
 import { ConfigError, loadConfig, required } from '../platform/config.ts';
 import { checkChosen } from '../platform/config-providers.ts';
-import { giveWay } from '../platform/give-way.ts';
+import { giveWay, NICE_MAX } from '../platform/give-way.ts';
 import { createLog } from '../platform/log.ts';
 import { countMachineErrors } from '../platform/machine-errors.ts';
 import { createRegistry } from '../platform/metrics.ts';
@@ -41,8 +41,8 @@ async function main(): Promise<void> {
   const sagaDb = createPool({ url, max: 8, application_name: 'stampede-saga', pipeline: true, on_error });
   // And what others are told must keep neither waiting.
   const outboxDb = createPool({ url, max: 6, application_name: 'stampede-outbox', on_error });
-  // Those that only listen, or hold a lock, take nothing from anybody.
-  for (const pool of [db, sagaDb, outboxDb]) sessionsGiveWay(pool, config.reconciler_nice);
+  // Payments and what others are told can wait for the end of a rush; ingest keeps its share, or the ledger falls behind.
+  if (config.reconciler_nice > 0) for (const pool of [sagaDb, outboxDb]) sessionsGiveWay(pool, NICE_MAX);
   countMachineErrors([db, sagaDb], registry);
   const providers = createProviders(config);
   const notify = createNotify({
