@@ -7,7 +7,9 @@ const script = `
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { giveWay } from './platform/give-way.ts';
-giveWay(Number(process.argv.at(-1)));
+const alive = setInterval(() => {}, 1_000);
+await giveWay(Number(process.argv.at(-1)));
+clearInterval(alive);
 let session = null;
 try { session = Number(/nice (-?\\d+)/.exec(readFileSync('/proc/self/autogroup', 'utf8'))[1]); } catch {}
 console.log(JSON.stringify({ priority: getPriority(), session }));

@@ -3,12 +3,8 @@
  * sessions first (see give-way.ts) each has as large a share as the engine, however nice the process is that it works for.
  */
 import { readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { giveWay } from './give-way.ts';
 import type { Pool } from './postgres.ts';
-
-const AGAIN_MS = 150;
-const TRIES_MAX = 100;
 
 /** One is told after the other: the system takes one a tenth of a second. */
 let turn: Promise<void> = Promise.resolve();
@@ -30,12 +26,9 @@ export function sessionsGiveWay(pool: Pool, nice: number): void {
 }
 
 async function tell(pid: number, port: number | null, nice: number): Promise<void> {
-  for (let tries = 0; tries < TRIES_MAX; tries++) {
-    // Asked each time: meanwhile the number may be another's.
-    if (port === null || !isSession(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), port)) return;
-    if (giveWay(nice, pid)) return;
-    await pause(AGAIN_MS, undefined, { ref: false });
-  }
+  // Asked each time: meanwhile the number may be another's.
+  const isIt = () => port !== null && isSession(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), port);
+  if (isIt()) await giveWay(nice, pid, isIt);
 }
 
 /**

@@ -31,8 +31,8 @@ const DRAIN_MS_MAX = 8_000;
 async function main(): Promise<void> {
   const config = required(loadConfig(process.env), 'redis_url', 'database_url');
   checkChosen(config);
-  giveWay(config.reconciler_nice);
   const log = createLog({ level: config.log_level, service: 'reconciler' });
+  giveWay(config.reconciler_nice).catch((err) => log.warn({ err }, 'RECONCILER_NICE could not be set'));
   const registry = createRegistry();
   const { database_url: url } = config;
   const on_error = (error: Error) => log.warn({ err: error }, 'a connection to the ledger was lost');
