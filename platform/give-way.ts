@@ -17,8 +17,8 @@ const TRIES_MAX = 100;
  */
 export async function giveWay(nice: number, pid = process.pid, still = () => true): Promise<void> {
   if (nice === 0) return;
-  setPriority(pid, nice);
   for (let tries = 0; tries < TRIES_MAX && still(); tries++) {
+    setPriority(pid, nice);
     try {
       writeFileSync(`/proc/${pid}/autogroup`, String(nice));
       return;

@@ -18,17 +18,13 @@ export function sessionsGiveWay(pool: Pool, nice: number): void {
         'SELECT pg_backend_pid() AS pid, inet_client_port() AS port',
       )
       .then(({ rows: [{ pid, port }] }) => {
-        turn = turn.then(() => tell(pid, port, nice)).catch(() => {});
+        // Asked each time: meanwhile the number may be another's.
+        const isIt = () => port !== null && isSession(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), port);
+        turn = turn.then(() => giveWay(nice, pid, isIt)).catch(() => {});
       })
       // Whoever is given the connection will see what is wrong with it.
       .catch(() => {});
   });
-}
-
-async function tell(pid: number, port: number | null, nice: number): Promise<void> {
-  // Asked each time: meanwhile the number may be another's.
-  const isIt = () => port !== null && isSession(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), port);
-  if (isIt()) await giveWay(nice, pid, isIt);
 }
 
 /**
